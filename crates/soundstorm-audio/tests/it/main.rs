@@ -1,0 +1,10 @@
+//! Audio in, through and out: files made here, and small ones made by other programs (`tests/fixtures`).
+#![allow(clippy::unwrap_used)]
+
+mod damage;
+mod formats;
+mod limits;
+mod resample;
+mod support;
+mod wav;
+mod write;

@@ -1,0 +1,1 @@
+//! The soundstorm program.

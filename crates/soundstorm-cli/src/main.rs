@@ -1,0 +1,3 @@
+//! The `soundstorm` program.
+
+fn main() {}

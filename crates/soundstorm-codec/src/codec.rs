@@ -1,0 +1,148 @@
+//! What all codecs share: a description and the way from audio to codes and back.
+
+use burn::prelude::*;
+
+use crate::CodecError;
+
+/// A codec in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodecSpec {
+    /// The codec's name, as it stands in a codes file.
+    pub name: String,
+    /// Samples per second and channel.
+    pub sample_rate: u32,
+    /// Audio channels.
+    pub channels: usize,
+    /// Samples per frame.
+    pub hop: usize,
+    /// Levels of the residual quantizer.
+    pub levels: usize,
+    /// Entries in each level's codebook; also the mask id of models on it.
+    pub codebook_size: usize,
+}
+
+impl CodecSpec {
+    /// Frames per second.
+    pub fn frame_rate(&self) -> f64 {
+        f64::from(self.sample_rate) / self.hop as f64
+    }
+
+    /// Frames that `samples` samples are encoded to: the last one may be partial.
+    pub fn frames(&self, samples: usize) -> usize {
+        samples.div_ceil(self.hop)
+    }
+
+    /// Fails unless `audio` can be encoded: some samples, the right channels, all finite.
+    ///
+    /// # Shapes
+    /// - audio: `[batch, channels, samples]`
+    ///
+    /// # Errors
+    /// [`CodecError::EmptyAudio`], [`CodecError::Channels`], [`CodecError::NotFinite`].
+    pub fn check_audio<B: Backend>(&self, audio: &Tensor<B, 3>) -> Result<(), CodecError> {
+        let shape @ [batch, channels, samples] = audio.dims();
+        if batch == 0 || samples == 0 {
+            return Err(CodecError::EmptyAudio { shape });
+        }
+        if channels != self.channels {
+            return Err(CodecError::Channels {
+                codec: self.name.clone(),
+                expected: self.channels,
+                got: channels,
+            });
+        }
+        // A single number comes back from the device, whatever the audio's length.
+        if !audio.clone().is_finite().all().into_scalar().to_bool() {
+            return Err(CodecError::NotFinite);
+        }
+        Ok(())
+    }
+
+    /// The number of levels to encode: all of them, or as many as asked for.
+    ///
+    /// # Errors
+    /// [`CodecError::Levels`] for zero levels or more than the codec has.
+    pub fn check_levels(
+        &self,
+        operation: &'static str,
+        levels: Option<usize>,
+    ) -> Result<usize, CodecError> {
+        let levels = levels.unwrap_or(self.levels);
+        if levels == 0 || levels > self.levels {
+            return Err(CodecError::Levels {
+                operation,
+                codec: self.name.clone(),
+                available: self.levels,
+                got: levels,
+            });
+        }
+        Ok(levels)
+    }
+
+    /// Fails unless `codes` can be decoded: some frames, 1 to all levels, every
+    /// code a row of its codebook.
+    ///
+    /// # Shapes
+    /// - codes: `[batch, quantizers, frames]`
+    ///
+    /// # Errors
+    /// [`CodecError::EmptyCodes`], [`CodecError::Levels`], [`CodecError::CodeOutOfRange`].
+    pub fn check_codes<B: Backend>(&self, codes: &Tensor<B, 3, Int>) -> Result<(), CodecError> {
+        let shape @ [batch, levels, frames] = codes.dims();
+        if batch == 0 || frames == 0 {
+            return Err(CodecError::EmptyCodes { shape });
+        }
+        self.check_levels("decode", Some(levels))?;
+        // Looked at on the host: a wrong index would be a panic on one backend
+        // and a read of foreign memory on another.
+        let data = codes.to_data();
+        let wrong = data
+            .iter::<i64>()
+            .enumerate()
+            .find(|&(_, code)| code < 0 || code >= self.codebook_size as i64);
+        match wrong {
+            None => Ok(()),
+            Some((index, got)) => Err(CodecError::CodeOutOfRange {
+                codebook_size: self.codebook_size,
+                got,
+                row: index / (levels * frames),
+                level: index / frames % levels,
+                frame: index % frames,
+            }),
+        }
+    }
+}
+
+/// A neural codec: audio to codes and back.
+pub trait Codec<B: Backend> {
+    /// The codec in numbers.
+    fn spec(&self) -> CodecSpec;
+
+    /// Encodes audio into `ceil(samples / hop)` frames of codes.
+    ///
+    /// # Shapes
+    /// - audio: `[batch, channels, samples]`, within ±1, at the codec's sample rate
+    /// - output: `[batch, levels, frames]`, the coarsest level first
+    ///
+    /// # Arguments
+    /// - `levels`: how many levels to encode, all if `None`
+    ///
+    /// # Errors
+    /// Empty audio, another number of channels, a sample that is not finite,
+    /// zero levels or more than the codec has.
+    fn encode(
+        &self,
+        audio: Tensor<B, 3>,
+        levels: Option<usize>,
+    ) -> Result<Tensor<B, 3, Int>, CodecError>;
+
+    /// Decodes codes of the coarsest levels into audio.
+    ///
+    /// # Shapes
+    /// - codes: `[batch, levels, frames]`, 1 to all of the codec's levels
+    /// - output: `[batch, channels, samples]`, not clipped to ±1
+    ///
+    /// # Errors
+    /// No frames, zero levels or more than the codec has, a code outside its codebook.
+    fn decode(&self, codes: Tensor<B, 3, Int>) -> Result<Tensor<B, 3>, CodecError>;
+}

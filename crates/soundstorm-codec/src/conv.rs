@@ -1,0 +1,243 @@
+//! Strided convolution that pads by itself, as EnCodec's SEANet does (Défossez et al. 2022):
+//! `ceil(samples / stride)` frames for any number of samples.
+
+use burn::module::Param;
+use burn::prelude::*;
+use burn::tensor::module::conv1d;
+use burn::tensor::ops::{ConvOptions, PadMode as BurnPadMode};
+
+use crate::init::uniform;
+
+/// Where the padding that keeps the length stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Padding {
+    /// Half on each side, the odd one on the left.
+    #[default]
+    Centered,
+    /// All on the left: a frame depends on nothing later.
+    Causal,
+}
+
+/// What the padding is filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PadMode {
+    /// The signal mirrored at its end, the end itself not repeated.
+    #[default]
+    Reflect,
+    /// Zeros.
+    Zero,
+}
+
+/// Configuration of a [`PaddedConv1d`].
+#[derive(Debug, Clone)]
+pub struct PaddedConv1dConfig {
+    /// Channels in.
+    pub channels_in: usize,
+    /// Channels out.
+    pub channels_out: usize,
+    /// Taps; at least the stride.
+    pub kernel: usize,
+    /// Samples per frame, by default 1.
+    pub stride: usize,
+    /// Samples from tap to tap, by default 1.
+    pub dilation: usize,
+    /// Where the padding stands, by default on both sides.
+    pub padding: Padding,
+    /// What it is filled with, by default the mirrored signal.
+    pub pad_mode: PadMode,
+}
+
+impl PaddedConv1dConfig {
+    /// A convolution with stride and dilation 1 and centered, reflected padding.
+    pub fn new(channels_in: usize, channels_out: usize, kernel: usize) -> Self {
+        Self {
+            channels_in,
+            channels_out,
+            kernel,
+            stride: 1,
+            dilation: 1,
+            padding: Padding::default(),
+            pad_mode: PadMode::default(),
+        }
+    }
+
+    /// Sets the stride.
+    pub fn with_stride(mut self, stride: usize) -> Self {
+        self.stride = stride;
+        self
+    }
+
+    /// Sets the dilation.
+    pub fn with_dilation(mut self, dilation: usize) -> Self {
+        self.dilation = dilation;
+        self
+    }
+
+    /// Sets where the padding stands.
+    pub fn with_padding(mut self, padding: Padding) -> Self {
+        self.padding = padding;
+        self
+    }
+
+    /// Sets what the padding is filled with.
+    pub fn with_pad_mode(mut self, pad_mode: PadMode) -> Self {
+        self.pad_mode = pad_mode;
+        self
+    }
+
+    /// A convolution with random weights.
+    ///
+    /// # Panics
+    /// If the kernel is shorter than the stride, which would skip samples.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> PaddedConv1d<B> {
+        assert!(
+            self.stride >= 1 && self.kernel >= self.stride,
+            "a kernel of {} at stride {} would skip samples",
+            self.kernel,
+            self.stride
+        );
+        let fan_in = self.channels_in * self.kernel;
+        PaddedConv1d {
+            weight: uniform(
+                [self.channels_out, self.channels_in, self.kernel],
+                fan_in,
+                device,
+            ),
+            bias: uniform([self.channels_out], fan_in, device),
+            stride: self.stride,
+            dilation: self.dilation,
+            padding: self.padding,
+            pad_mode: self.pad_mode,
+        }
+    }
+}
+
+/// A convolution over time that gives `ceil(frames / stride)` frames.
+#[derive(Module, Debug)]
+pub struct PaddedConv1d<B: Backend> {
+    /// `[channels_out, channels_in, kernel]`, its weight norm folded in
+    pub weight: Param<Tensor<B, 3>>,
+    /// `[channels_out]`
+    pub bias: Param<Tensor<B, 1>>,
+    stride: usize,
+    dilation: usize,
+    padding: Padding,
+    pad_mode: PadMode,
+}
+
+impl<B: Backend> PaddedConv1d<B> {
+    /// Convolves.
+    ///
+    /// # Shapes
+    /// - x: `[batch, channels_in, frames]`
+    /// - output: `[batch, channels_out, ceil(frames / stride)]`
+    pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [_, _, kernel] = self.weight.dims();
+        let [_, _, frames] = x.dims();
+        let total = ((kernel - 1) * self.dilation + 1).saturating_sub(self.stride);
+        // Fills the last window, which no sample may miss.
+        let extra = frames.div_ceil(self.stride) * self.stride - frames;
+        let right = match self.padding {
+            Padding::Centered => total / 2,
+            Padding::Causal => 0,
+        };
+        let x = pad(x, total - right, right + extra, self.pad_mode);
+        // Padded beforehand: several backends take faster paths without padding.
+        let options = ConvOptions::new([self.stride], [0], [self.dilation], 1);
+        conv1d(x, self.weight.val(), Some(self.bias.val()), options)
+    }
+}
+
+/// Pads the last axis. A signal too short to be mirrored is first extended by
+/// zeros on its right, and as many samples are cut off the end afterwards.
+///
+/// # Shapes
+/// - x: `[batch, channels, frames]`
+/// - output: `[batch, channels, left + frames + right]`
+pub fn pad<B: Backend>(
+    x: Tensor<B, 3>,
+    left: usize,
+    right: usize,
+    mode: PadMode,
+) -> Tensor<B, 3> {
+    if left + right == 0 {
+        return x;
+    }
+    let [_, _, frames] = x.dims();
+    match mode {
+        PadMode::Zero => x.pad([(left, right)], BurnPadMode::Constant(0.0)),
+        PadMode::Reflect => {
+            // Mirroring without the end needs one sample more than the padding.
+            let short = (left.max(right) + 1).saturating_sub(frames);
+            let x = match short {
+                0 => x,
+                _ => x.pad([(0, short)], BurnPadMode::Constant(0.0)),
+            };
+            let x = x.pad([(left, right)], BurnPadMode::Reflect);
+            x.narrow(2, 0, left + frames + right)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type B = burn_flex::Flex;
+
+    fn padded(x: &[f32], left: usize, right: usize, mode: PadMode) -> Vec<f32> {
+        let x = Tensor::<B, 1>::from_floats(x, &Default::default());
+        let y = pad(x.reshape([1, 1, -1]), left, right, mode).to_data();
+        y.iter().collect()
+    }
+
+    #[test]
+    fn mirrors_without_repeating_the_ends() {
+        let y = padded(&[1.0, 2.0, 3.0, 4.0], 2, 3, PadMode::Reflect);
+        assert_eq!(y, [3.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0]);
+        let y = padded(&[1.0, 2.0], 1, 2, PadMode::Zero);
+        assert_eq!(y, [0.0, 1.0, 2.0, 0.0, 0.0]);
+    }
+
+    /// Values by `encodec`'s rule, worked by hand: [1, 0, 0, 0] mirrored by 3
+    /// on both sides, less the 3 zeros put in.
+    #[test]
+    fn a_signal_shorter_than_its_padding_is_extended_by_zeros() {
+        let y = padded(&[1.0], 3, 3, PadMode::Reflect);
+        assert_eq!(y, [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+        let y = padded(&[1.0, 2.0, 3.0], 3, 1, PadMode::Reflect);
+        assert_eq!(y, [0.0, 3.0, 2.0, 1.0, 2.0, 3.0, 0.0]);
+    }
+
+    #[test]
+    fn every_length_gives_its_share_of_frames() {
+        let device = Default::default();
+        for (kernel, stride, dilation) in [(7, 1, 1), (6, 3, 1), (4, 2, 1), (3, 1, 2), (5, 5, 1)] {
+            for padding in [Padding::Centered, Padding::Causal] {
+                let conv = PaddedConv1dConfig::new(2, 3, kernel)
+                    .with_stride(stride)
+                    .with_dilation(dilation)
+                    .with_padding(padding)
+                    .init::<B>(&device);
+                for frames in 1..=23 {
+                    let y = conv.forward(Tensor::zeros([1, 2, frames], &device));
+                    assert_eq!(y.dims(), [1, 3, frames.div_ceil(stride)]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_causal_frame_depends_on_nothing_later() {
+        let device = Default::default();
+        let conv = PaddedConv1dConfig::new(1, 2, 4)
+            .with_stride(2)
+            .with_padding(Padding::Causal)
+            .with_pad_mode(PadMode::Zero)
+            .init::<B>(&device);
+        let x = Tensor::<B, 3>::random([1, 1, 22], burn::tensor::Distribution::Default, &device);
+        let whole = conv.forward(x.clone()).narrow(2, 0, 5);
+        let cut = conv.forward(x.narrow(2, 0, 10));
+        whole.to_data().assert_eq(&cut.to_data(), true);
+    }
+}

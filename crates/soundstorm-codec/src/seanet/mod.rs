@@ -1,0 +1,53 @@
+//! SEANet, the convolutional encoder and decoder of SoundStream and EnCodec
+//! (Tagliasacchi et al. 2020; Défossez et al. 2022), centered and with convolutional shortcuts.
+
+mod decoder;
+mod encoder;
+mod residual;
+
+pub use decoder::{SeanetDecoder, SeanetDecoderStage};
+pub use encoder::{SeanetEncoder, SeanetEncoderStage};
+pub use residual::SeanetResidualBlock;
+
+use crate::ActivationKind;
+
+/// What an encoder and its decoder have in common.
+#[derive(Debug, Clone)]
+pub struct SeanetConfig {
+    /// Audio channels.
+    pub channels: usize,
+    /// Numbers per frame between encoder and decoder.
+    pub dimension: usize,
+    /// Channels beside the audio; each stage away from it has twice as many.
+    pub filters: usize,
+    /// Upsampling of the decoder's stages; the encoder takes them in reverse.
+    pub strides: Vec<usize>,
+    /// Residual blocks in a stage.
+    pub residual_layers: usize,
+    /// Taps of a residual block's first convolution.
+    pub residual_kernel: usize,
+    /// Block `j` of a stage is dilated by this to the power of `j`.
+    pub dilation_base: usize,
+    /// Taps of the first and the last convolution.
+    pub kernel: usize,
+    /// How many times fewer channels a residual block has inside.
+    pub compress: usize,
+    /// The activation before every convolution but the first.
+    pub activation: ActivationKind,
+    /// Recurrent layers beside `dimension`; 0 for none.
+    pub lstm_layers: usize,
+    /// Whether the encoder's recurrent layers run in both directions.
+    pub bidirectional: bool,
+}
+
+impl SeanetConfig {
+    /// Channels farthest from the audio.
+    pub(crate) fn widest(&self) -> usize {
+        self.filters << self.strides.len()
+    }
+
+    /// Directions of the encoder's recurrent layers.
+    pub(crate) fn directions(&self) -> usize {
+        1 + usize::from(self.bidirectional && self.lstm_layers > 0)
+    }
+}

@@ -1,0 +1,59 @@
+//! The conformer's feed-forward module (arXiv 2005.08100, section 2.3).
+
+use burn::{
+    config::Config,
+    module::Module,
+    nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig},
+    tensor::{Tensor, backend::Backend},
+};
+use soundstorm_nn::swish;
+
+/// Configuration of [`FeedForward`].
+#[derive(Config, Debug)]
+pub struct FeedForwardConfig {
+    /// Channels of input and output.
+    pub dim: usize,
+    /// Width of the hidden layer, as a multiple of `dim`.
+    #[config(default = 4)]
+    pub mult: usize,
+    /// Dropout after each of the two layers, in training.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+}
+
+/// Norm, expansion, Swish, contraction, halved: the conformer adds half a step.
+#[derive(Module, Debug)]
+pub struct FeedForward<B: Backend> {
+    /// Norm of the input.
+    pub norm: LayerNorm<B>,
+    /// `dim` to `mult * dim`.
+    pub expand: Linear<B>,
+    /// `mult * dim` to `dim`.
+    pub contract: Linear<B>,
+    dropout: Dropout,
+}
+
+impl FeedForwardConfig {
+    /// A module with random weights.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> FeedForward<B> {
+        let hidden = self.dim * self.mult;
+        FeedForward {
+            norm: LayerNormConfig::new(self.dim).init(device),
+            expand: LinearConfig::new(self.dim, hidden).init(device),
+            contract: LinearConfig::new(hidden, self.dim).init(device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+        }
+    }
+}
+
+impl<B: Backend> FeedForward<B> {
+    /// What the block adds to its residual.
+    ///
+    /// # Shapes
+    /// - input, output: `[batch, frames, dim]`
+    pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let hidden = swish(self.expand.forward(self.norm.forward(x)));
+        let hidden = self.dropout.forward(hidden);
+        self.dropout.forward(self.contract.forward(hidden)) * 0.5
+    }
+}

@@ -1,0 +1,131 @@
+//! Rotary position embedding (RoFormer, arXiv 2104.09864), with the two halves
+//! of a head's channels paired as in soundstorm-pytorch.
+
+use burn::{
+    config::Config,
+    tensor::{Tensor, TensorData, backend::Backend},
+};
+
+/// Configuration of [`Rotary`].
+#[derive(Config, Debug)]
+pub struct RotaryConfig {
+    /// Channels of one head, an even number.
+    pub dim_head: usize,
+    /// Base of the geometric series of wavelengths.
+    #[config(default = 10000.0)]
+    pub theta: f64,
+}
+
+/// Sines and cosines for a number of frames.
+///
+/// It is no module: the tables hold nothing that is learned, and are made anew
+/// for each length.
+#[derive(Clone, Debug)]
+pub struct Rotary<B: Backend> {
+    cos: Tensor<B, 4>,
+    sin: Tensor<B, 4>,
+}
+
+impl RotaryConfig {
+    /// Tables for positions `0..frames`.
+    pub fn init<B: Backend>(&self, frames: usize, device: &B::Device) -> Rotary<B> {
+        let half = self.dim_head / 2;
+        // The reference's tables are single precision throughout; angles of a
+        // thousand radians differ visibly otherwise.
+        let frequencies: Vec<f32> = (0..half)
+            .map(|i| {
+                let exponent = (2 * i) as f32 / self.dim_head as f32;
+                1.0 / (self.theta as f32).powf(exponent)
+            })
+            .collect();
+        let mut cos = Vec::with_capacity(frames * half);
+        let mut sin = Vec::with_capacity(frames * half);
+        for position in 0..frames {
+            for frequency in &frequencies {
+                let angle = position as f32 * frequency;
+                cos.push(angle.cos());
+                sin.push(angle.sin());
+            }
+        }
+        let table =
+            |values| Tensor::from_data(TensorData::new(values, [1, 1, frames, half]), device);
+        Rotary {
+            cos: table(cos),
+            sin: table(sin),
+        }
+    }
+}
+
+impl<B: Backend> Rotary<B> {
+    /// Turns each pair of channels by its frame's angle.
+    ///
+    /// # Shapes
+    /// - input, output: `[batch, heads, frames, dim_head]`
+    pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let half = x.dims()[3] / 2;
+        let dtype = x.dtype();
+        let cos = self.cos.clone().cast(dtype);
+        let sin = self.sin.clone().cast(dtype);
+        let first = x.clone().narrow(3, 0, half);
+        let second = x.narrow(3, half, half);
+        Tensor::cat(
+            vec![
+                first.clone() * cos.clone() - second.clone() * sin.clone(),
+                second * cos + first * sin,
+            ],
+            3,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, Tolerance};
+
+    type B = burn_flex::Flex;
+
+    fn random(shape: [usize; 4]) -> Tensor<B, 4> {
+        Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Default::default())
+    }
+
+    /// What rotary positions are for: a product depends on the distance only.
+    #[test]
+    fn products_depend_on_distance_only() {
+        let device = Default::default();
+        let (frames, dim_head) = (7, 6);
+        let rotary = RotaryConfig::new(dim_head).init::<B>(frames, &device);
+        // The same vector at every frame, for the query and for the key.
+        let query = rotary.forward(random([1, 1, 1, dim_head]).repeat_dim(2, frames));
+        let key = rotary.forward(random([1, 1, 1, dim_head]).repeat_dim(2, frames));
+        let products: Vec<f32> = query
+            .matmul(key.swap_dims(2, 3))
+            .into_data()
+            .iter::<f32>()
+            .collect();
+        let at = |i: usize, j: usize| products[i * frames + j];
+        for i in 1..frames {
+            for j in 1..frames {
+                assert!((at(i, j) - at(i - 1, j - 1)).abs() < 1e-4);
+            }
+        }
+        assert!(
+            (at(0, 3) - at(3, 0)).abs() > 1e-3,
+            "direction is told apart"
+        );
+    }
+
+    #[test]
+    fn frame_zero_is_unchanged_and_lengths_are_kept() {
+        let device = Default::default();
+        let rotary = RotaryConfig::new(10).init::<B>(5, &device);
+        let x = random([2, 3, 5, 10]);
+        let y = rotary.forward(x.clone());
+        y.clone()
+            .narrow(2, 0, 1)
+            .into_data()
+            .assert_approx_eq::<f32>(&x.clone().narrow(2, 0, 1).into_data(), Tolerance::default());
+        let norm = |t: Tensor<B, 4>| t.powi_scalar(2).sum_dim(3).into_data();
+        norm(y).assert_approx_eq::<f32>(&norm(x), Tolerance::absolute(1e-4));
+    }
+}

@@ -1,0 +1,60 @@
+//! What can go wrong in the model: shapes, ranges and combinations that do not
+//! fit it.
+
+use soundstorm_maskgit::{DecodeError, OptionsError, TrainingMaskError};
+
+/// An error of the model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SoundStormError {
+    /// A configuration that no model can have.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// A tensor or list of another size than needed.
+    #[error("{what}: expected {expected}, got {got}")]
+    Shape {
+        /// What was given.
+        what: &'static str,
+        /// What is needed.
+        expected: String,
+        /// What it was.
+        got: String,
+    },
+    /// Another number of levels than the model's.
+    #[error("{what}: the model has {expected} levels, got {got}")]
+    Levels {
+        /// What was given.
+        what: &'static str,
+        /// The model's levels.
+        expected: usize,
+        /// The given ones.
+        got: usize,
+    },
+    /// A token outside the codebook or vocabulary.
+    #[error("{what}: token {got} at frame {frame} is not within 0 and {limit}")]
+    Token {
+        /// Which tokens.
+        what: String,
+        /// Frame of the first bad one.
+        frame: usize,
+        /// The token.
+        got: i64,
+        /// The largest token allowed.
+        limit: i64,
+    },
+    /// Semantic tokens are missing, or given to a model that takes none.
+    #[error("semantic tokens: {0}")]
+    Semantic(&'static str),
+    /// Nothing to generate or to score.
+    #[error("{0}: there are no frames")]
+    Empty(&'static str),
+    /// Decoding failed.
+    #[error(transparent)]
+    Decode(#[from] DecodeError<std::convert::Infallible>),
+    /// Options of decoding that make no sense.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// A training mask could not be drawn.
+    #[error(transparent)]
+    TrainingMask(#[from] TrainingMaskError),
+}

@@ -1,0 +1,101 @@
+//! From the conformer's frames to the logits of one level: a linear layer for
+//! each (SoundStorm, section 3.1), or soundstorm-pytorch's projection, norm and
+//! linear layer. Levels lie one after the other, so that one alone is read.
+
+use burn::{
+    config::Config,
+    module::{Initializer, Module, Param},
+    nn::{LayerNorm, LayerNormConfig},
+    tensor::{Tensor, backend::Backend},
+};
+
+/// Configuration of [`Head`].
+#[derive(Config, Debug)]
+pub struct HeadConfig {
+    /// Channels.
+    pub dim: usize,
+    /// Levels of all groups.
+    pub levels: usize,
+    /// Codes of one codebook.
+    pub codebook_size: usize,
+    /// Whether each level has a projection before the shared norm.
+    #[config(default = false)]
+    pub projected: bool,
+}
+
+/// The heads of all levels.
+#[derive(Module, Debug)]
+pub struct Head<B: Backend> {
+    /// Projection and norm before the logits, in soundstorm-pytorch's heads.
+    pub projection: Option<HeadProjection<B>>,
+    /// `[levels, dim, codebook_size]`.
+    pub weight: Param<Tensor<B, 3>>,
+    /// `[levels, codebook_size]`.
+    pub bias: Param<Tensor<B, 2>>,
+}
+
+/// What comes before the logits in soundstorm-pytorch's heads.
+#[derive(Module, Debug)]
+pub struct HeadProjection<B: Backend> {
+    /// `[levels, dim, dim]`, input before output.
+    pub weight: Param<Tensor<B, 3>>,
+    /// `[levels, dim]`.
+    pub bias: Param<Tensor<B, 2>>,
+    /// One norm for all levels.
+    pub norm: LayerNorm<B>,
+}
+
+impl HeadConfig {
+    /// Heads with random weights.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Head<B> {
+        let (dim, levels, codes) = (self.dim, self.levels, self.codebook_size);
+        let uniform = Initializer::KaimingUniform {
+            gain: 1.0 / 3f64.sqrt(),
+            fan_out_only: false,
+        };
+        let random3 = |shape| uniform.init_with::<B, 3, _>(shape, Some(dim), None, device);
+        let random2 = |shape| uniform.init_with::<B, 2, _>(shape, Some(dim), None, device);
+        Head {
+            projection: self.projected.then(|| HeadProjection {
+                weight: random3([levels, dim, dim]),
+                bias: random2([levels, dim]),
+                norm: LayerNormConfig::new(dim).init(device),
+            }),
+            weight: random3([levels, dim, codes]),
+            bias: random2([levels, codes]),
+        }
+    }
+}
+
+impl<B: Backend> Head<B> {
+    /// The logits of one level; those of no other are worked out.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, frames, dim]`
+    /// - output: `[batch, frames, codebook_size]`
+    pub fn forward(&self, x: Tensor<B, 3>, level: usize) -> Tensor<B, 3> {
+        let [batch, frames, dim] = x.dims();
+        // One two-dimensional product: a batched one would copy the weights.
+        let mut x = x.reshape([batch * frames, dim]);
+        if let Some(projection) = &self.projection {
+            x = linear(x, &projection.weight, &projection.bias, level);
+            x = projection.norm.forward(x);
+        }
+        let logits = linear(x, &self.weight, &self.bias, level);
+        let codes = logits.dims()[1];
+        logits.reshape([batch, frames, codes])
+    }
+}
+
+/// One level's linear layer.
+fn linear<B: Backend>(
+    x: Tensor<B, 2>,
+    weight: &Param<Tensor<B, 3>>,
+    bias: &Param<Tensor<B, 2>>,
+    level: usize,
+) -> Tensor<B, 2> {
+    let weight = weight.val();
+    let [_, input, output] = weight.dims();
+    let weight = weight.narrow(0, level, 1).reshape([input, output]);
+    x.matmul(weight) + bias.val().narrow(0, level, 1)
+}

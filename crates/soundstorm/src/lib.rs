@@ -1,0 +1,34 @@
+//! SoundStorm (arXiv 2305.09636): a conformer that fills in the tokens of a
+//! neural audio codec in parallel, coarse to fine.
+//!
+//! Everything is generic over burn's `Backend`, opens no files and keeps no
+//! global state. Codes are `[batch, quantizers, frames]` everywhere, and the
+//! mask id is the codebook size.
+#![doc = include_str!("../README.md")]
+
+mod condition;
+mod config;
+mod embedding;
+mod error;
+mod evaluate;
+mod generate;
+mod head;
+mod loss;
+mod model;
+mod preset;
+
+pub use condition::{SemanticCondition, SemanticConditionConfig};
+pub use config::{Alignment, HeadKind, SemanticConfig, SemanticSource, SoundStormConfig};
+pub use embedding::{LevelEmbedding, LevelEmbeddingConfig};
+pub use error::SoundStormError;
+pub use evaluate::LevelScore;
+pub use generate::{GenerateRow, Prompt, RowCodes};
+pub use head::{Head, HeadConfig, HeadProjection};
+pub use loss::TrainingBatch;
+pub use model::SoundStorm;
+pub use preset::Preset;
+
+pub use soundstorm_codec as codec;
+pub use soundstorm_conformer as conformer;
+pub use soundstorm_maskgit as maskgit;
+pub use soundstorm_nn as nn;

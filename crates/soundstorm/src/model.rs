@@ -1,0 +1,198 @@
+//! The model: token embeddings and conditions, summed and given to a conformer,
+//! and heads that turn its frames into logits (SoundStorm, section 3.1).
+
+use burn::{
+    module::Module,
+    tensor::{Int, Tensor, backend::Backend},
+};
+use soundstorm_conformer::Conformer;
+use soundstorm_nn::frame_mask;
+
+use crate::{
+    Head, HeadConfig, HeadKind, LevelEmbedding, LevelEmbeddingConfig, SemanticCondition,
+    SemanticConditionConfig, SoundStormConfig, SoundStormError,
+};
+
+/// SoundStorm.
+#[derive(Module, Debug)]
+pub struct SoundStorm<B: Backend> {
+    /// Embedding of acoustic tokens.
+    pub embedding: LevelEmbedding<B>,
+    /// Embedding of semantic tokens, if the model is conditioned on them.
+    pub semantic: Option<SemanticCondition<B>>,
+    /// The conformer.
+    pub conformer: Conformer<B>,
+    /// The heads.
+    pub head: Head<B>,
+    codebook_size: usize,
+    levels: usize,
+}
+
+impl SoundStormConfig {
+    /// A model with random weights, drawn from the backend's generator.
+    ///
+    /// # Errors
+    /// If [`Self::validate`] finds any.
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<SoundStorm<B>, SoundStormError> {
+        self.validate()?;
+        let dim = self.conformer.dim;
+        Ok(SoundStorm {
+            embedding: LevelEmbeddingConfig::new(self.codebook_size, self.num_quantizers, dim)
+                .with_groups(self.grouped_quantizers)
+                .init(device),
+            semantic: self.semantic.clone().map(|semantic| {
+                SemanticConditionConfig { dim, semantic }.init(device)
+            }),
+            conformer: self.conformer.init(device),
+            head: HeadConfig::new(dim, self.levels(), self.codebook_size)
+                .with_projected(self.head == HeadKind::Projected)
+                .init(device),
+            codebook_size: self.codebook_size,
+            levels: self.levels(),
+        })
+    }
+}
+
+impl<B: Backend> SoundStorm<B> {
+    /// Codes of one codebook.
+    pub fn codebook_size(&self) -> usize {
+        self.codebook_size
+    }
+
+    /// The token that stands for a masked one.
+    pub fn mask_id(&self) -> usize {
+        self.codebook_size
+    }
+
+    /// Levels of all groups.
+    pub fn levels(&self) -> usize {
+        self.levels
+    }
+
+    /// The device that the weights are on.
+    pub fn device(&self) -> B::Device {
+        self.embedding.table.val().device()
+    }
+
+    /// The condition of a batch: `None` for a model that takes none.
+    ///
+    /// # Shapes
+    /// - `rows`: each row's semantic tokens
+    /// - output: `[batch, frames, dim]`
+    ///
+    /// # Errors
+    /// If tokens are missing, given in vain, or out of range.
+    pub fn condition(
+        &self,
+        rows: Option<&[Vec<i64>]>,
+        frames: usize,
+    ) -> Result<Option<Tensor<B, 3>>, SoundStormError> {
+        match (&self.semantic, rows) {
+            (Some(semantic), Some(rows)) => semantic.forward(rows, frames).map(Some),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(SoundStormError::Semantic(
+                "the model is conditioned on them, and none are given",
+            )),
+            (None, Some(_)) => Err(SoundStormError::Semantic(
+                "the model is not conditioned on them",
+            )),
+        }
+    }
+
+    /// The conformer's frames, before any head.
+    ///
+    /// # Shapes
+    /// - `codes`: `[batch, levels, frames]`, the mask id where hidden
+    /// - `condition`: `[batch, frames, dim]`
+    /// - `lengths`: real frames of each row; all, when absent
+    /// - output: `[batch, frames, dim]`
+    pub fn hidden(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        condition: Option<Tensor<B, 3>>,
+        lengths: Option<&[usize]>,
+    ) -> Tensor<B, 3> {
+        let frames = codes.dims()[2];
+        let device = codes.device();
+        let mask = lengths.and_then(|lengths| frame_mask(lengths, frames, &device));
+        let mut x = self.embedding.forward(codes);
+        if let Some(condition) = condition {
+            x = x + condition;
+        }
+        self.conformer.forward(x, mask)
+    }
+
+    /// The logits of one level.
+    ///
+    /// # Shapes
+    /// - input as of [`Self::hidden`]
+    /// - output: `[batch, frames, codebook_size]`
+    pub fn level_logits(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        condition: Option<Tensor<B, 3>>,
+        lengths: Option<&[usize]>,
+        level: usize,
+    ) -> Tensor<B, 3> {
+        self.head.forward(self.hidden(codes, condition, lengths), level)
+    }
+
+    /// The logits of every level.
+    ///
+    /// # Shapes
+    /// - input as of [`Self::hidden`]
+    /// - output: `[batch, levels, frames, codebook_size]`
+    pub fn logits(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        condition: Option<Tensor<B, 3>>,
+        lengths: Option<&[usize]>,
+    ) -> Tensor<B, 4> {
+        let hidden = self.hidden(codes, condition, lengths);
+        let levels = (0..self.levels)
+            .map(|level| self.head.forward(hidden.clone(), level))
+            .collect();
+        Tensor::stack(levels, 1)
+    }
+
+    /// Checks codes against the model: levels, range up to `limit`, lengths.
+    pub(crate) fn check_codes(
+        &self,
+        what: &'static str,
+        codes: &Tensor<B, 3, Int>,
+        lengths: Option<&[usize]>,
+        limit: usize,
+    ) -> Result<(), SoundStormError> {
+        let [batch, levels, frames] = codes.dims();
+        if levels != self.levels {
+            return Err(SoundStormError::Levels {
+                what,
+                expected: self.levels,
+                got: levels,
+            });
+        }
+        if batch == 0 || frames == 0 {
+            return Err(SoundStormError::Empty(what));
+        }
+        if let Some(lengths) = lengths
+            && (lengths.len() != batch || lengths.iter().any(|&length| length > frames))
+        {
+            return Err(SoundStormError::Shape {
+                what: "lengths",
+                expected: format!("{batch} numbers up to {frames}"),
+                got: format!("{lengths:?}"),
+            });
+        }
+        let bad = |code: &i64| !(0..=limit as i64).contains(code);
+        let position = codes.to_data().iter::<i64>().enumerate().find(|(_, code)| bad(code));
+        if let Some((index, got)) = position {
+            return Err(SoundStormError::Token {
+                what: format!("{what} of level {}", index / frames % levels + 1),
+                frame: index % frames,
+                got,
+                limit: limit as i64,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask`: what the project does to itself — validation, fixtures, benchmarks.
+
+mod bench;
+mod fixtures;
+mod process;
+mod readme;
+mod validate;
+mod venv;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Validation, fixtures and benchmarks")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check the whole project, cheapest step first
+    Validate(validate::Args),
+    /// Make the parity fixtures again with the reference packages
+    Fixtures(fixtures::Args),
+    /// Measure `soundstorm` beside its peers, run by run
+    Bench(bench::Args),
+    /// Print a command that README.md marks with `<!-- ci: NAME -->`
+    Readme(readme::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Validate(args) => validate::run(&args),
+        Command::Fixtures(args) => fixtures::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Readme(args) => readme::run(&args),
+    }
+}

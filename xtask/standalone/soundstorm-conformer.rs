@@ -1,0 +1,5 @@
+//! A user of soundstorm-conformer and of nothing else.
+
+use soundstorm_conformer as _;
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! A user of soundstorm-hub and of nothing else.
+
+use soundstorm_hub as _;
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! A user of soundstorm-maskgit and of nothing else.
+
+use soundstorm_maskgit as _;
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! A user of soundstorm and of nothing else.
+
+use soundstorm as _;
+
+fn main() {}
