@@ -1,5 +1,9 @@
 //! A user of soundstorm-hub and of nothing else.
 
-use soundstorm_hub as _;
+use std::path::Path;
 
-fn main() {}
+use soundstorm_hub::config_path;
+
+fn main() {
+    println!("{:?}", config_path(Path::new("model")));
+}

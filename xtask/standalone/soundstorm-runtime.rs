@@ -1,5 +1,7 @@
 //! A user of soundstorm-runtime and of nothing else.
 
-use soundstorm_runtime as _;
+use soundstorm_runtime::{DeviceArg, built};
 
-fn main() {}
+fn main() {
+    println!("{} of {:?}", "auto".parse::<DeviceArg>().is_ok(), built());
+}

@@ -1,5 +1,8 @@
 //! A user of soundstorm and of nothing else.
 
-use soundstorm as _;
+use soundstorm::Preset;
 
-fn main() {}
+fn main() {
+    let config = Preset::Small.config();
+    println!("{} levels, mask id {}", config.levels(), config.mask_id());
+}

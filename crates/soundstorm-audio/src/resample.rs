@@ -46,7 +46,7 @@ impl Audio {
         let divisor = gcd(from, to);
         let blocks = 2 * BLOCK.div_ceil(2 * from.min(to) / divisor);
         let (block_in, block_out) = (blocks * from / divisor, blocks * to / divisor);
-        // In f64: over blocks of tens of thousands of samples the sinc's argument is too coarse in f32.
+        // In f64, so that what is left of the error is the rounding of the output.
         let mut fft = Fft::<f64>::new_custom(
             from,
             to,

@@ -154,12 +154,7 @@ impl<B: Backend> PaddedConv1d<B> {
 /// # Shapes
 /// - x: `[batch, channels, frames]`
 /// - output: `[batch, channels, left + frames + right]`
-pub fn pad<B: Backend>(
-    x: Tensor<B, 3>,
-    left: usize,
-    right: usize,
-    mode: PadMode,
-) -> Tensor<B, 3> {
+pub fn pad<B: Backend>(x: Tensor<B, 3>, left: usize, right: usize, mode: PadMode) -> Tensor<B, 3> {
     if left + right == 0 {
         return x;
     }

@@ -169,7 +169,10 @@ impl ImportRule {
             let g = check(g_name, &g_shape, g)?;
             let v = self.required(read, v_name, &self.shape)?;
             let row = v.len() / g.len().max(1);
-            if let Some(row) = v.chunks(row.max(1)).position(|v| v.iter().all(|&v| v == 0.0)) {
+            if let Some(row) = v
+                .chunks(row.max(1))
+                .position(|v| v.iter().all(|&v| v == 0.0))
+            {
                 let name = v_name.clone();
                 return Err(ImportError::ZeroDirection { name, row });
             }

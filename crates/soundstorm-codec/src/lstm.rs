@@ -53,7 +53,11 @@ impl LstmConfig {
         let directions = 1 + usize::from(self.bidirectional);
         let hidden = self.dimension;
         let layer = |index| {
-            let input = if index == 0 { hidden } else { directions * hidden };
+            let input = if index == 0 {
+                hidden
+            } else {
+                directions * hidden
+            };
             LstmLayer {
                 input: uniform([directions, GATES, hidden, input], hidden, device),
                 hidden: uniform([directions, GATES, hidden, hidden], hidden, device),
@@ -121,7 +125,8 @@ impl<B: Backend> LstmLayer<B> {
         // With the batch as rows of the product, weights stay as they are stored.
         let weight = self.hidden.val().swap_dims(2, 3);
 
-        let mut state = Tensor::zeros([directions, 1, batch, hidden], &device).cast(gates.dtype());
+        let shape = [directions, 1, batch, hidden];
+        let mut state = Tensor::<B, 4>::zeros(shape, &device).cast(gates.dtype());
         let mut cell = state.clone();
         let mut states = Vec::with_capacity(frames);
         for frame in 0..frames {

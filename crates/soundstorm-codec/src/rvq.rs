@@ -101,7 +101,11 @@ impl<B: Backend> ResidualVectorQuantizer<B> {
 /// Of the squared distance, `|x|^2` is the same for every code, and leaving it
 /// out rounds less.
 fn nearest<B: Backend>(x: Tensor<B, 2>, codebook: Tensor<B, 2>) -> Tensor<B, 1, Int> {
-    let half_norms = codebook.clone().mul(codebook.clone()).sum_dim(1).div_scalar(2.0);
+    let half_norms = codebook
+        .clone()
+        .mul(codebook.clone())
+        .sum_dim(1)
+        .div_scalar(2.0);
     x.matmul(codebook.transpose())
         .sub(half_norms.transpose())
         .argmax(1)
@@ -125,7 +129,11 @@ mod tests {
     }
 
     fn signal() -> Tensor<B, 3> {
-        Tensor::random([2, 5, 7], Distribution::Normal(0.0, 1.0), &Default::default())
+        Tensor::random(
+            [2, 5, 7],
+            Distribution::Normal(0.0, 1.0),
+            &Default::default(),
+        )
     }
 
     /// Every distance in full and in 64 bits, one vector at a time.
@@ -147,7 +155,10 @@ mod tests {
                 for (level, book) in books.iter().enumerate() {
                     let distance = |code: usize| {
                         let row = &book[code * 5..][..5];
-                        row.iter().zip(&left).map(|(e, x)| (e - x).powi(2)).sum::<f64>()
+                        row.iter()
+                            .zip(&left)
+                            .map(|(e, x)| (e - x).powi(2))
+                            .sum::<f64>()
                     };
                     let best = (0..11).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
                     let best = best.unwrap_or_default();
@@ -165,7 +176,9 @@ mod tests {
         let (quantizer, x) = (quantizer(), signal());
         let all = quantizer.encode(x.clone(), 3);
         let two = quantizer.encode(x, 2);
-        all.narrow(1, 0, 2).to_data().assert_eq(&two.to_data(), true);
+        all.narrow(1, 0, 2)
+            .to_data()
+            .assert_eq(&two.to_data(), true);
     }
 
     #[test]
@@ -196,6 +209,11 @@ mod tests {
         };
         let quantizer = config.init::<A>(&Default::default());
         assert_eq!(quantizer.num_params(), 3 * 11 * 5);
-        assert!(quantizer.codebooks.iter().all(|book| !book.val().is_require_grad()));
+        assert!(
+            quantizer
+                .codebooks
+                .iter()
+                .all(|book| !book.val().is_require_grad())
+        );
     }
 }

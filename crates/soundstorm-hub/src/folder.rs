@@ -1,20 +1,27 @@
-//! Model folders: `config.json` beside `model.safetensors`.
+//! Folders of models and codecs: `config.json` beside `model.safetensors`.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use soundstorm::SoundStormConfig;
+use soundstorm_codec::CodecConfig;
 
-use crate::{HubError, atomic::write_file};
+use crate::{HubError, Imported, atomic::write_file};
 
 /// The configuration's name in a folder.
 pub const CONFIG_FILE: &str = "config.json";
 /// The weights' name in a folder.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// The `model_type` of a SoundStorm model.
+pub const MODEL_TYPE: &str = "soundstorm";
 /// The largest configuration that is read, in bytes.
 const MAX_CONFIG: u64 = 1 << 20;
+/// The key under which a folder's origin stands.
+const IMPORTED: &str = "imported";
 
 /// The path of a folder's configuration.
 pub fn config_path(folder: impl AsRef<Path>) -> PathBuf {
@@ -36,9 +43,7 @@ pub fn read_json<T: DeserializeOwned>(
     expected: &'static str,
 ) -> Result<T, HubError> {
     let path = path.as_ref();
-    let length = fs::metadata(path)
-        .map_err(HubError::io("open", path))?
-        .len();
+    let length = fs::metadata(path).map_err(HubError::io("open", path))?.len();
     if length > MAX_CONFIG {
         return Err(HubError::OverLimit {
             path: path.to_path_buf(),
@@ -48,11 +53,7 @@ pub fn read_json<T: DeserializeOwned>(
         });
     }
     let text = fs::read(path).map_err(HubError::io("read", path))?;
-    serde_json::from_slice(&text).map_err(|error| HubError::Config {
-        path: path.to_path_buf(),
-        expected,
-        message: error.to_string(),
-    })
+    serde_json::from_slice(&text).map_err(|error| invalid(path, expected, error))
 }
 
 /// Writes a value as readable JSON, whole or not at all.
@@ -61,11 +62,147 @@ pub fn read_json<T: DeserializeOwned>(
 /// The file cannot be written.
 pub fn write_json<T: Serialize>(path: impl AsRef<Path>, value: &T) -> Result<(), HubError> {
     let path = path.as_ref();
-    let mut text = serde_json::to_vec_pretty(value).map_err(|error| HubError::Config {
-        path: path.to_path_buf(),
-        expected: "configuration",
-        message: error.to_string(),
-    })?;
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|error| invalid(path, "configuration", error))?;
     text.push(b'\n');
     write_file(path, &text)
+}
+
+fn invalid(path: &Path, expected: &'static str, message: impl ToString) -> HubError {
+    HubError::Config {
+        path: path.to_path_buf(),
+        expected,
+        message: message.to_string(),
+    }
+}
+
+/// A model folder's `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelFolder {
+    model_type: &'static str,
+    /// The model's configuration.
+    #[serde(flatten)]
+    pub config: SoundStormConfig,
+    /// Where the weights come from, when they were imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// A codec folder's `config.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CodecFolder {
+    /// The codec's configuration, with its `model_type`.
+    #[serde(flatten)]
+    pub config: CodecConfig,
+    /// Where the weights come from, when they were imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// What a folder holds.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Folder {
+    /// A SoundStorm model.
+    Model(ModelFolder),
+    /// A codec.
+    Codec(CodecFolder),
+}
+
+impl ModelFolder {
+    /// A model that was not imported.
+    pub fn new(config: SoundStormConfig) -> Self {
+        Self {
+            model_type: MODEL_TYPE,
+            config,
+            imported: None,
+        }
+    }
+
+    pub(crate) fn with_imported(self, imported: Imported) -> Self {
+        let imported = Some(imported);
+        Self { imported, ..self }
+    }
+}
+
+impl CodecFolder {
+    /// A codec that was not imported.
+    pub fn new(config: CodecConfig) -> Self {
+        let imported = None;
+        Self { config, imported }
+    }
+
+    pub(crate) fn with_imported(self, imported: Imported) -> Self {
+        let imported = Some(imported);
+        Self { imported, ..self }
+    }
+}
+
+impl Folder {
+    /// Reads a folder's configuration. Unknown keys are refused.
+    ///
+    /// # Errors
+    /// There is none, or it is not one of a model or codec that is known.
+    pub fn read(folder: impl AsRef<Path>) -> Result<Self, HubError> {
+        let path = config_path(folder);
+        let mut map: Map<String, Value> = read_json(&path, "configuration")?;
+        let imported = match map.remove(IMPORTED) {
+            None => None,
+            Some(value) => {
+                let imported = Imported::deserialize(value);
+                Some(imported.map_err(|error| invalid(&path, "configuration", error))?)
+            }
+        };
+        let kind = match map.get("model_type") {
+            Some(Value::String(kind)) => kind.clone(),
+            _ => return Err(invalid(&path, "configuration", "`model_type` is missing")),
+        };
+        if kind != MODEL_TYPE {
+            let config: CodecConfig = serde_json::from_value(Value::Object(map))
+                .map_err(|error| invalid(&path, "codec configuration", error))?;
+            return Ok(Self::Codec(CodecFolder { config, imported }));
+        }
+        map.remove("model_type");
+        let config: SoundStormConfig = serde_json::from_value(Value::Object(map))
+            .map_err(|error| invalid(&path, "model configuration", error))?;
+        config
+            .validate()
+            .map_err(|error| invalid(&path, "model configuration", error))?;
+        Ok(Self::Model(ModelFolder {
+            imported,
+            ..ModelFolder::new(config)
+        }))
+    }
+
+    /// Reads a model folder's configuration.
+    ///
+    /// # Errors
+    /// See [`Self::read`]; a codec is an error too.
+    pub fn read_model(folder: impl AsRef<Path>) -> Result<ModelFolder, HubError> {
+        let folder = folder.as_ref();
+        match Self::read(folder)? {
+            Self::Model(model) => Ok(model),
+            Self::Codec(codec) => Err(invalid(
+                &config_path(folder),
+                "model configuration",
+                format!("it is of the codec {}", codec.config.spec().name),
+            )),
+        }
+    }
+
+    /// Reads a codec folder's configuration.
+    ///
+    /// # Errors
+    /// See [`Self::read`]; a model is an error too.
+    pub fn read_codec(folder: impl AsRef<Path>) -> Result<CodecFolder, HubError> {
+        let folder = folder.as_ref();
+        match Self::read(folder)? {
+            Self::Codec(codec) => Ok(codec),
+            Self::Model(_) => Err(invalid(
+                &config_path(folder),
+                "codec configuration",
+                "it is of a SoundStorm model",
+            )),
+        }
+    }
 }

@@ -1,3 +1,4 @@
+//! Model folders: opening, importing foreign checkpoints, hashes, codes files.
 #![doc = include_str!("../README.md")]
 
 mod atomic;
@@ -5,7 +6,10 @@ mod codes_file;
 mod dtype;
 mod error;
 mod folder;
+mod import;
 mod module;
+mod open;
+mod settings;
 mod source;
 mod write;
 
@@ -13,7 +17,13 @@ pub use atomic::{AtomicFile, AtomicFolder, sha256_file, write_file};
 pub use codes_file::{Array, CodesFile, CodesMetadata};
 pub use dtype::DType;
 pub use error::{HubError, Misshaped, TensorReport};
-pub use folder::{CONFIG_FILE, WEIGHTS_FILE, config_path, read_json, weights_path, write_json};
+pub use folder::{
+    CONFIG_FILE, CodecFolder, Folder, MODEL_TYPE, ModelFolder, WEIGHTS_FILE, config_path,
+    read_json, weights_path, write_json,
+};
+pub use import::{ImportFrom, ImportOptions, ImportReport, Imported, import};
 pub use module::{load_module, save_module, shapes};
+pub use open::{FolderInfo, Model, init_model, inspect, open_codec, open_model};
+pub use settings::{Setting, apply_settings};
 pub use source::{PytorchSource, SafetensorsSource, TensorInfo, TensorSource, open_source};
 pub use write::{Planned, write_safetensors};

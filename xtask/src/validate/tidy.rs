@@ -15,6 +15,8 @@ const IGNORED: &[&str] = &["target", ".git", ".venv", "__pycache__"];
 const SOURCES: &[&str] = &["crates", "xtask", "examples", "benches"];
 /// Files in which a left-over mark is looked for, by extension; `.ci/run` has none.
 const TEXTS: &[&str] = &["rs", "md", "py", "toml", "sh", "yml", "yaml", "json", ""];
+/// How a file says what it is for; a crate may do it by its README.
+const OPENINGS: &[&str] = &["//! ", "#![doc = include_str!(\"../README.md\")]"];
 /// Marks of unfinished work, spelled so that this list does not find itself.
 const LEFT_OVERS: &[&str] = &[
     concat!("TO", "DO"),
@@ -97,7 +99,9 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 fn file(name: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let is_rust = name.extension().is_some_and(|e| e == "rs");
-    if is_rust && SOURCES.iter().any(|folder| name.starts_with(folder)) && !text.starts_with("//! ")
+    if is_rust
+        && SOURCES.iter().any(|folder| name.starts_with(folder))
+        && !OPENINGS.iter().any(|o| text.starts_with(o))
     {
         found.push("does not open with a `//!` line".to_owned());
     }
@@ -107,10 +111,11 @@ fn file(name: &Path, text: &str) -> Vec<String> {
             found.push(format!("line {number}: left over: {mark}"));
         }
     }
-    if is_rust && is_library_source(name) {
+    // `testing.rs` helps the tests of several crates; it says what they skip.
+    if is_rust && is_library_source(name) && !name.ends_with("testing.rs") {
         let model = krate(name).is_some_and(|name| MODEL.contains(&name));
         let edge = if model { EDGE_ONLY } else { &[] };
-        // What follows the tests' module is not the library.
+        // What follows the opening of the tests is not the library.
         for (number, line) in numbered().take_while(|(_, line)| line.trim() != "#[cfg(test)]") {
             if line.trim_start().starts_with("//") {
                 continue;
@@ -194,6 +199,11 @@ mod tests {
         let why = "does not open with a `//!` line";
         check("crates/soundstorm-nn/src/a.rs", "//! Norms.\n", &[]);
         check("crates/soundstorm-nn/src/a.rs", "use x;\n", &[why]);
+        check(
+            "crates/soundstorm-nn/src/lib.rs",
+            "#![doc = include_str!(\"../README.md\")]\n",
+            &[],
+        );
         check("crates/soundstorm-nn/tests/it/main.rs", "", &[why]);
         check("docs/a.md", "x", &[]);
     }
@@ -223,6 +233,7 @@ mod tests {
         check("crates/soundstorm-hub/src/a.rs", text, &[why]);
         check("crates/soundstorm-cli/src/a.rs", text, &[]);
         check("crates/soundstorm-hub/tests/it/a.rs", text, &[]);
+        check("crates/soundstorm-hub/src/testing.rs", text, &[]);
     }
 
     #[test]

@@ -148,7 +148,11 @@ impl SpeechTokenizerConfig {
             .and_then(|power| self.dilation_base.checked_pow(power));
         if self.residual_layers > 64 || !dilation.is_some_and(|dilation| dilation <= LIMIT) {
             let expected = "at most 64, and dilations up to 2^20";
-            return invalid("residual_layers", expected, self.residual_layers.to_string());
+            return invalid(
+                "residual_layers",
+                expected,
+                self.residual_layers.to_string(),
+            );
         }
         Ok(())
     }

@@ -80,7 +80,13 @@ impl Plan<'_> {
         }
         self.activation("encoder.activation", &name(&mut index), channels);
         let dimension = config.dimension;
-        self.conv("encoder.output", &name(&mut index), channels, dimension, KERNEL);
+        self.conv(
+            "encoder.output",
+            &name(&mut index),
+            channels,
+            dimension,
+            KERNEL,
+        );
     }
 
     fn quantizer(&mut self) {
@@ -101,7 +107,13 @@ impl Plan<'_> {
         let mut index = 0;
         let mut channels = config.filters << config.strides.len();
         let dimension = config.dimension;
-        self.conv("decoder.input", &name(&mut index), dimension, channels, KERNEL);
+        self.conv(
+            "decoder.input",
+            &name(&mut index),
+            dimension,
+            channels,
+            KERNEL,
+        );
         if config.lstm_layers > 0 {
             self.lstm("decoder.lstm", &name(&mut index), channels, 1);
         }
@@ -110,7 +122,12 @@ impl Plan<'_> {
             self.activation(&format!("{path}.activation"), &name(&mut index), channels);
             let up = format!("{path}.upsample");
             let base = format!("{}.convtr.convtr", name(&mut index));
-            self.weight_norm(&up, base, [channels, channels / 2, 2 * stride], channels / 2);
+            self.weight_norm(
+                &up,
+                base,
+                [channels, channels / 2, 2 * stride],
+                channels / 2,
+            );
             channels /= 2;
             for block in 0..config.residual_layers {
                 let path = format!("{path}.residuals.{block}");
@@ -169,7 +186,11 @@ impl Plan<'_> {
     /// PyTorch stacks the gates i, f, g, o on the first axis, as we do on one of its own.
     fn lstm(&mut self, path: &str, name: &str, dimension: usize, directions: usize) {
         for layer in 0..self.config.lstm_layers {
-            let input = if layer == 0 { dimension } else { directions * dimension };
+            let input = if layer == 0 {
+                dimension
+            } else {
+                directions * dimension
+            };
             let stacked = |parts: &[&str]| {
                 let direction = |direction: usize| {
                     let suffix = ["", "_reverse"][direction];

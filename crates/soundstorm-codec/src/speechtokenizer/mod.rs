@@ -34,10 +34,7 @@ impl SpeechTokenizerConfig {
     ///
     /// # Errors
     /// What [`SpeechTokenizerConfig::validate`] finds.
-    pub fn init<B: Backend>(
-        &self,
-        device: &B::Device,
-    ) -> Result<SpeechTokenizer<B>, ConfigError> {
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<SpeechTokenizer<B>, ConfigError> {
         self.validate()?;
         let seanet = self.seanet();
         let quantizer = ResidualVectorQuantizerConfig {

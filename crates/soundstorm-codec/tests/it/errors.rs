@@ -34,7 +34,14 @@ fn another_number_of_channels() {
         let error = refuse_audio(Tensor::zeros([1, got, 100], &Default::default()));
         let codec = "speechtokenizer".to_owned();
         let expected = 1;
-        assert_eq!(error, CodecError::Channels { codec, expected, got });
+        assert_eq!(
+            error,
+            CodecError::Channels {
+                codec,
+                expected,
+                got
+            }
+        );
     }
 }
 
@@ -44,7 +51,10 @@ fn one_sample_that_is_not_finite() {
         let mut audio = vec![0.25; 37];
         audio[31] = wrong;
         let audio = Tensor::<B, 1>::from_floats(audio.as_slice(), &Default::default());
-        assert_eq!(refuse_audio(audio.reshape([1, 1, 37])), CodecError::NotFinite);
+        assert_eq!(
+            refuse_audio(audio.reshape([1, 1, 37])),
+            CodecError::NotFinite
+        );
     }
 }
 
@@ -91,7 +101,10 @@ fn codes_outside_their_codebook_are_found() {
     assert!(codec().decode(last).is_ok());
     let error = refuse_codes(Tensor::full([1, 1, 1], 23, &device));
     let message = error.to_string();
-    assert_eq!(message, "decode: codes are 0 to 22, got 23 at row 0, level 1, frame 0");
+    assert_eq!(
+        message,
+        "decode: codes are 0 to 22, got 23 at row 0, level 1, frame 0"
+    );
 }
 
 #[test]
@@ -112,13 +125,22 @@ fn our_configuration_refuses_unknown_keys_and_the_packages_ignores_them() {
 
     let unknown = json.replace("filters", "filterz");
     let error = serde_json::from_str::<CodecConfig>(&unknown).unwrap_err();
-    assert!(error.to_string().contains("unknown field `filterz`"), "{error}");
+    assert!(
+        error.to_string().contains("unknown field `filterz`"),
+        "{error}"
+    );
     let other = json.replace("speechtokenizer", "magic");
     let error = serde_json::from_str::<CodecConfig>(&other).unwrap_err();
-    assert!(error.to_string().contains("unknown variant `magic`"), "{error}");
+    assert!(
+        error.to_string().contains("unknown variant `magic`"),
+        "{error}"
+    );
 
     let config = Fixture::read("elu").config;
-    assert_eq!((config.filters, config.num_quantizers, config.hop()), (3, 5, 30));
+    assert_eq!(
+        (config.filters, config.num_quantizers, config.hop()),
+        (3, 5, 30)
+    );
 }
 
 #[test]
@@ -134,7 +156,13 @@ fn the_packages_configuration_is_checked() {
     let snake = json.replace("ELU", "Snake");
     assert_eq!(read(&snake), Ok(SpeechTokenizerConfig::snake()));
     let error = read(&json.replace("ELU", "ReLU")).unwrap_err();
-    assert!(matches!(error, ConfigError::Unsupported { key: "activation", .. }));
+    assert!(matches!(
+        error,
+        ConfigError::Unsupported {
+            key: "activation",
+            ..
+        }
+    ));
     let error = read(&json.replace("64", "1")).unwrap_err();
     assert!(matches!(error, ConfigError::Invalid { key: "filters", .. }));
 }

@@ -31,7 +31,11 @@ fn embeddings_codes_and_waveforms_equal_the_packages() {
 
             let embedding = codec.embed_audio(audio.clone()).unwrap();
             assert_eq!(embedding.dims()[2], frames);
-            assert_close(embedding, fixture.float(&format!("embedding.{case}")), &what);
+            assert_close(
+                embedding,
+                fixture.float(&format!("embedding.{case}")),
+                &what,
+            );
 
             let codes = codec.encode(audio, None).unwrap();
             let expected = fixture.codes(&format!("codes.{case}"));

@@ -25,7 +25,8 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn read(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/speechtokenizer");
+        let folder =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/speechtokenizer");
         let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let package: PackageConfig = serde_json::from_str(&json).unwrap();
         let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
@@ -36,7 +37,9 @@ impl Fixture {
                 let data = view.data().chunks_exact(4);
                 let tensor = HostTensor {
                     shape: view.shape().to_vec(),
-                    data: data.map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect(),
+                    data: data
+                        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                        .collect(),
                 };
                 state.insert(name.to_owned(), tensor);
             }
@@ -50,15 +53,24 @@ impl Fixture {
 
     pub fn cases(&self) -> usize {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
-        tensors.names().iter().filter(|name| name.starts_with("audio.")).count()
+        tensors
+            .names()
+            .iter()
+            .filter(|name| name.starts_with("audio."))
+            .count()
     }
 
     pub fn float(&self, name: &str) -> Tensor<B, 3> {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = tensors.tensor(name).unwrap();
         let data = view.data().chunks_exact(4);
-        let data = data.map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>();
-        Tensor::from_data(TensorData::new(data, view.shape().to_vec()), &Default::default())
+        let data = data
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect::<Vec<_>>();
+        Tensor::from_data(
+            TensorData::new(data, view.shape().to_vec()),
+            &Default::default(),
+        )
     }
 
     /// Codes, turned from the package's `[levels, batch, frames]`.
@@ -66,7 +78,9 @@ impl Fixture {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = tensors.tensor(name).unwrap();
         let data = view.data().chunks_exact(8);
-        let data = data.map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>();
+        let data = data
+            .map(|b| i64::from_le_bytes(b.try_into().unwrap()))
+            .collect::<Vec<_>>();
         let data = TensorData::new(data, view.shape().to_vec());
         Tensor::<B, 3, Int>::from_data(data, &Default::default()).swap_dims(0, 1)
     }
@@ -99,7 +113,11 @@ pub fn import_state(
         values,
     };
     let codec = codec.map(&mut load);
-    assert!(load.values.is_empty(), "no such parameter: {:?}", load.values.keys());
+    assert!(
+        load.values.is_empty(),
+        "no such parameter: {:?}",
+        load.values.keys()
+    );
     (codec, taken)
 }
 
@@ -119,7 +137,10 @@ impl ModuleMapper<B> for Load {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let path = self.path.join(".");
-        let value = self.values.remove(&path).unwrap_or_else(|| panic!("no value for {path}"));
+        let value = self
+            .values
+            .remove(&path)
+            .unwrap_or_else(|| panic!("no value for {path}"));
         assert_eq!(param.dims().to_vec(), value.shape, "{path}");
         let data = TensorData::new(value.data, value.shape);
         param.map(|old| Tensor::from_data(data, &old.device()))
@@ -149,6 +170,7 @@ impl ModuleVisitor<B> for List {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        self.found.push((self.path.join("."), param.lazy_shape().to_vec()));
+        self.found
+            .push((self.path.join("."), param.lazy_shape().to_vec()));
     }
 }

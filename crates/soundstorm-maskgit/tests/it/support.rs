@@ -4,17 +4,17 @@ use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::Flex;
 use soundstorm_maskgit::{DecodeError, DecodeOptions, DecodeRow, StepInfo, decode};
 
-pub type B = Flex;
+pub(crate) type B = Flex;
 
 /// Tokens `[levels][frames]` of one row.
-pub type Row = Vec<Vec<i64>>;
+pub(crate) type Row = Vec<Vec<i64>>;
 
 /// Logits of one row: `[frames * codebook]` from its real tokens, the level and the codebook.
-pub type Script = fn(&[Vec<i64>], usize, usize) -> Vec<f32>;
+pub(crate) type Script = fn(&[Vec<i64>], usize, usize) -> Vec<f32>;
 
 /// The logits of `tests/golden/decode.py`: they depend on every token of the level and of coarser
 /// ones.
-pub fn golden_script(tokens: &[Vec<i64>], level: usize, codebook: usize) -> Vec<f32> {
+pub(crate) fn golden_script(tokens: &[Vec<i64>], level: usize, codebook: usize) -> Vec<f32> {
     let mut context = 0;
     for (q, tokens) in tokens[..=level].iter().enumerate() {
         for (frame, token) in tokens.iter().enumerate() {
@@ -33,14 +33,14 @@ pub fn golden_script(tokens: &[Vec<i64>], level: usize, codebook: usize) -> Vec<
 
 /// One row to decode: its tokens, of which the first `frames` are real, and its seed.
 #[derive(Debug, Clone)]
-pub struct Input {
-    pub tokens: Row,
-    pub frames: usize,
-    pub seed: u64,
+pub(crate) struct Input {
+    pub(crate) tokens: Row,
+    pub(crate) frames: usize,
+    pub(crate) seed: u64,
 }
 
 impl Input {
-    pub fn new(tokens: Row, seed: u64) -> Self {
+    pub(crate) fn new(tokens: Row, seed: u64) -> Self {
         let frames = tokens[0].len();
         Self {
             tokens,
@@ -50,7 +50,7 @@ impl Input {
     }
 
     /// The row with its padding cut off.
-    pub fn unpadded(&self) -> Self {
+    pub(crate) fn unpadded(&self) -> Self {
         Self {
             tokens: real(&self.tokens, self.frames),
             ..self.clone()
@@ -58,7 +58,7 @@ impl Input {
     }
 
     /// The row padded to `frames` with a token.
-    pub fn padded(&self, frames: usize, token: i64) -> Self {
+    pub(crate) fn padded(&self, frames: usize, token: i64) -> Self {
         let mut padded = self.clone();
         for level in &mut padded.tokens {
             level.resize(frames, token);
@@ -67,20 +67,20 @@ impl Input {
     }
 }
 
-pub fn real(tokens: &[Vec<i64>], frames: usize) -> Row {
+pub(crate) fn real(tokens: &[Vec<i64>], frames: usize) -> Row {
     tokens
         .iter()
         .map(|level| level[..frames].to_vec())
         .collect()
 }
 
-pub fn upload(rows: &[Row]) -> Tensor<B, 3, Int> {
+pub(crate) fn upload(rows: &[Row]) -> Tensor<B, 3, Int> {
     let shape = [rows.len(), rows[0].len(), rows[0][0].len()];
     let flat: Vec<i64> = rows.iter().flatten().flatten().copied().collect();
     Tensor::from_data(TensorData::new(flat, shape), &Default::default())
 }
 
-pub fn download(tokens: Tensor<B, 3, Int>) -> Vec<Row> {
+pub(crate) fn download(tokens: Tensor<B, 3, Int>) -> Vec<Row> {
     let [_, levels, frames] = tokens.dims();
     let flat: Vec<i64> = tokens.into_data().iter().collect();
     let levels_of_rows: Vec<Vec<i64>> = flat.chunks(frames).map(<[i64]>::to_vec).collect();
@@ -89,16 +89,16 @@ pub fn download(tokens: Tensor<B, 3, Int>) -> Vec<Row> {
 
 /// Before a pass, what the network saw and said; after it, what the observer was told.
 #[derive(Debug)]
-pub struct Pass {
-    pub before: Vec<Row>,
-    pub logits: Vec<Vec<f32>>,
-    pub after: Vec<Row>,
-    pub info: StepInfo,
+pub(crate) struct Pass {
+    pub(crate) before: Vec<Row>,
+    pub(crate) logits: Vec<Vec<f32>>,
+    pub(crate) after: Vec<Row>,
+    pub(crate) info: StepInfo,
 }
 
 /// Decodes with a scripted network that sees each row's real tokens only, and answers NaN at its
 /// padding.
-pub fn run(
+pub(crate) fn run(
     inputs: &[Input],
     codebook: usize,
     options: &DecodeOptions,

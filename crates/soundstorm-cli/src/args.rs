@@ -1,0 +1,314 @@
+//! The command line: what can be asked for, before any of it is checked against
+//! files.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use soundstorm::Preset;
+use soundstorm_hub::ImportFormat;
+use soundstorm_runtime::{DTypeArg, DeviceArg};
+
+/// SoundStorm: parallel generation of audio, coarse to fine.
+#[derive(Debug, Parser)]
+#[command(name = "soundstorm", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Where to compute: auto, cpu, ndarray, wgpu[:N], wgpu:cpu or cuda[:N]
+    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
+    pub(crate) device: DeviceArg,
+    /// Number type of weights and activations: f32, bf16 or f16
+    #[arg(long, global = true, default_value = "f32", value_name = "DTYPE")]
+    pub(crate) dtype: DTypeArg,
+    /// Seed of everything random
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Print results as JSON on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more on stderr; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Turn audio into a codec's codes
+    Encode(Encode),
+    /// Turn codes into audio
+    Decode(Decode),
+    /// Generate codes or audio
+    Generate(Generate),
+    /// Say what one recording says, in the voice of another
+    Convert(Convert),
+    /// Score a model on codes, level by level
+    Eval(Eval),
+    /// Turn a foreign checkpoint into a model folder
+    Import(Import),
+    /// Make a model folder with random weights, for tests and benchmarks
+    Init(Init),
+    /// Measure speed and memory
+    Bench(Bench),
+    /// Tell what a model folder or codes file holds
+    Info(Info),
+    /// Tell what this program can run on here
+    Doctor,
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Encode {
+    /// Audio file, or - for standard input
+    pub(crate) input: PathBuf,
+    /// Folder of the codec
+    #[arg(long, value_name = "DIR")]
+    pub(crate) codec: PathBuf,
+    /// Levels to encode, coarse to fine; all of the codec's by default
+    #[arg(long, value_name = "N")]
+    pub(crate) levels: Option<usize>,
+    /// Codes file to write
+    #[arg(short, long, value_name = "CODES.safetensors")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decode {
+    /// Codes file
+    pub(crate) input: PathBuf,
+    /// Folder of the codec
+    #[arg(long, value_name = "DIR")]
+    pub(crate) codec: PathBuf,
+    /// Audio file to write, or - for standard output
+    #[arg(short, long, value_name = "OUT.wav")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) wav: Wav,
+}
+
+/// How audio is written.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Wav {
+    /// Sample format of WAV files
+    #[arg(long, value_enum, default_value = "s16", value_name = "FORMAT")]
+    pub(crate) wav_format: WavFormatArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum WavFormatArg {
+    /// 16-bit integers, clipped to ±1
+    S16,
+    /// 32-bit floats
+    F32,
+}
+
+/// How a model is asked to decode; what is absent is as the model's folder says.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Sampling {
+    /// Passes per level, as 16,1: the last number stands for all further levels
+    #[arg(long, value_delimiter = ',', value_name = "N,…")]
+    pub(crate) steps: Vec<usize>,
+    /// Temperature of drawing codes
+    #[arg(long, value_name = "T")]
+    pub(crate) temperature: Option<f64>,
+    /// Draw among the K most likely codes only
+    #[arg(long, value_name = "K")]
+    pub(crate) top_k: Option<usize>,
+    /// Scale of the noise on confidence, annealed to zero over a level's steps
+    #[arg(long, value_name = "SCALE")]
+    pub(crate) confidence_noise: Option<f64>,
+    /// Take the most likely code everywhere
+    #[arg(long)]
+    pub(crate) greedy: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// Folder of the model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Folder of the codec; needed for audio in and out
+    #[arg(long, value_name = "DIR")]
+    pub(crate) codec: Option<PathBuf>,
+    /// Semantic tokens: a codes file with `semantic`, or with the codec's codes
+    /// where the model takes the codec's first level
+    #[arg(long, value_name = "CODES")]
+    pub(crate) semantic: Option<PathBuf>,
+    /// Seconds to generate, without the prompt
+    #[arg(long, value_name = "S", conflicts_with = "frames")]
+    pub(crate) seconds: Option<f64>,
+    /// Frames to generate, without the prompt
+    #[arg(long, value_name = "N")]
+    pub(crate) frames: Option<usize>,
+    /// What to continue: an audio file, or a codes file
+    #[arg(long, value_name = "AUDIO|CODES")]
+    pub(crate) prompt: Option<PathBuf>,
+    /// Rows to generate, each with a seed of its own
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) batch: usize,
+    #[command(flatten)]
+    pub(crate) sampling: Sampling,
+    /// Audio file (.wav, or - for standard output) or codes file (.safetensors)
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) wav: Wav,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// Folder of the model; one that takes the codec's first level
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Folder of the codec
+    #[arg(long, value_name = "DIR")]
+    pub(crate) codec: PathBuf,
+    /// The recording whose words are kept
+    #[arg(long, value_name = "AUDIO")]
+    pub(crate) source: PathBuf,
+    /// The recording whose voice is taken
+    #[arg(long, value_name = "AUDIO")]
+    pub(crate) prompt: PathBuf,
+    #[command(flatten)]
+    pub(crate) sampling: Sampling,
+    /// Audio file to write, or - for standard output; as long as the source, at
+    /// its sample rate
+    #[arg(short, long, value_name = "OUT.wav")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) wav: Wav,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// Folder of the model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Codes to score it on
+    #[arg(long, value_name = "CODES")]
+    pub(crate) codes: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The checkpoint file, or a folder with a checkpoint and its configuration
+    pub(crate) checkpoint: PathBuf,
+    /// Where the checkpoint comes from
+    #[arg(long, value_name = "PROJECT")]
+    pub(crate) from: ImportFormat,
+    /// Folder to write
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// What the tensors cannot tell, from a preset
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) preset: Option<Preset>,
+    /// What the tensors cannot tell, one by one, as heads=8
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Replace the folder if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// A model (paper, reference, uslm, anygpt, small) or a codec
+    /// (speechtokenizer, speechtokenizer-snake)
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) preset: String,
+    /// Change the preset, as depth=3
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Folder to write
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Replace the folder if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Work {
+    /// One pass through the network, with the logits of every level
+    Forward,
+    /// All passes of a generation
+    Generate,
+    /// Audio to codes
+    Encode,
+    /// Codes to audio
+    Decode,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Bench {
+    /// What to measure
+    #[arg(long, value_enum, default_value = "generate")]
+    pub(crate) work: Work,
+    /// The model's size; its weights are random
+    #[arg(long, default_value = "small", value_name = "PRESET")]
+    pub(crate) preset: Preset,
+    /// Frames of a row
+    #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) frames: u64,
+    /// Rows
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) batch: u64,
+    /// Passes per level of a generation
+    #[arg(long, value_delimiter = ',', default_value = "16,1", value_name = "N,…")]
+    pub(crate) steps: Vec<usize>,
+    /// Measured runs
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) runs: u64,
+    /// Runs before those that count
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) warmup: u64,
+    /// Do one run for every line on standard input, so that another program can
+    /// be timed in turn
+    #[arg(long)]
+    pub(crate) serve: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Info {
+    /// A model folder, or a codes file
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn steps_are_a_list() {
+        let cli = Cli::try_parse_from([
+            "soundstorm", "generate", "--model", "m", "--frames", "7", "--steps", "16,1", "-o", "x.wav",
+        ])
+        .expect("a good command line");
+        let Command::Generate(generate) = cli.command else {
+            panic!("generate was asked for");
+        };
+        assert_eq!(generate.sampling.steps, [16, 1]);
+    }
+}

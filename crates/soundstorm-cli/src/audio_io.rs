@@ -1,0 +1,108 @@
+//! Audio between files (or pipes) and tensors at a codec's sample rate.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use soundstorm_audio::{Audio, Limits, WavFormat};
+use soundstorm_codec::CodecSpec;
+
+use crate::args::WavFormatArg;
+
+/// Reads a file, or standard input for `-`.
+pub(crate) fn read(path: &Path) -> Result<Audio> {
+    let limits = Limits::default();
+    if path == Path::new("-") {
+        let stdin = std::io::stdin().lock();
+        return Ok(soundstorm_audio::read_from(stdin, "standard input", &limits)?);
+    }
+    Ok(soundstorm_audio::read(path, &limits)?)
+}
+
+/// Audio as a codec takes it, `[1, channels, samples]`: mixed to mono for a
+/// codec of one channel, and at its sample rate.
+pub(crate) fn to_tensor<B: Backend>(
+    audio: &Audio,
+    spec: &CodecSpec,
+    device: &B::Device,
+) -> Result<Tensor<B, 3>> {
+    let audio = match spec.channels {
+        1 => audio.mono(),
+        channels if channels == audio.channels.len() => audio.clone(),
+        channels => bail!(
+            "the codec takes {channels} channels, the audio has {}",
+            audio.channels.len()
+        ),
+    };
+    let audio = audio.resample(spec.sample_rate)?;
+    let samples = audio.frames();
+    let values: Vec<f32> = audio.channels.concat();
+    let data = TensorData::new(values, [1, spec.channels, samples]);
+    Ok(Tensor::from_data(data, device))
+}
+
+/// One row of a codec's output, `[batch, channels, samples]`, cut to a number
+/// of samples.
+pub(crate) fn from_tensor<B: Backend>(
+    tensor: &Tensor<B, 3>,
+    row: usize,
+    samples: Option<usize>,
+    spec: &CodecSpec,
+) -> Result<Audio> {
+    let [_, channels, all] = tensor.dims();
+    let samples = samples.map_or(all, |samples| samples.min(all));
+    let channels = (0..channels)
+        .map(|channel| {
+            let row = tensor.clone().slice([row..row + 1, channel..channel + 1, 0..samples]);
+            row.into_data().iter::<f32>().collect()
+        })
+        .collect();
+    Ok(Audio::new(spec.sample_rate, channels)?)
+}
+
+/// Writes a WAV file whole or not at all, or to standard output for `-`.
+pub(crate) fn write(path: &Path, audio: &Audio, format: WavFormatArg) -> Result<()> {
+    let format = match format {
+        WavFormatArg::S16 => WavFormat::Pcm16,
+        WavFormatArg::F32 => WavFormat::F32,
+    };
+    if path == Path::new("-") {
+        let bytes = soundstorm_audio::wav_bytes(audio, format)?;
+        let mut stdout = std::io::stdout().lock();
+        return stdout
+            .write_all(&bytes)
+            .and_then(|()| stdout.flush())
+            .context("cannot write to standard output");
+    }
+    Ok(soundstorm_audio::write_wav(path, audio, format)?)
+}
+
+/// The file of one row: the path itself for a single one, otherwise x-0.wav,
+/// x-1.wav and so on.
+pub(crate) fn row_path(path: &Path, row: usize, rows: usize) -> PathBuf {
+    if rows == 1 {
+        return path.to_path_buf();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match path.extension() {
+        Some(extension) => format!("{stem}-{row}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{row}"),
+    };
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_get_files_of_their_own() {
+        let path = Path::new("out/a.b.wav");
+        assert_eq!(row_path(path, 0, 1), path);
+        assert_eq!(row_path(path, 2, 3), Path::new("out/a.b-2.wav"));
+        assert_eq!(row_path(Path::new("x"), 1, 2), Path::new("x-1"));
+    }
+}

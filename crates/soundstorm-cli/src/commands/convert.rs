@@ -1,0 +1,103 @@
+//! `soundstorm convert`: what one recording says, in the voice of another. The
+//! source's first codec level goes in as semantic tokens, the prompt's codes as
+//! the prompt, and the finer levels are generated.
+
+use anyhow::{Result, ensure};
+use burn::tensor::backend::Backend;
+use soundstorm::{GenerateRow, Prompt, maskgit::row_seed};
+use soundstorm_audio::Audio;
+use soundstorm_codec::Codec;
+use soundstorm_hub::{open_codec, open_model};
+use soundstorm_runtime::{Job, cast_module};
+
+use super::{
+    generate::{check_pair, encode_for_model},
+    sampling,
+};
+use crate::{
+    args::{Common, Convert},
+    audio_io, codes_io, output,
+    progress::Progress,
+};
+
+pub(crate) fn run(args: Convert, common: Common) -> Result<()> {
+    let device = common.device;
+    soundstorm_runtime::run(&device, ConvertJob { args, common })?
+}
+
+struct ConvertJob {
+    args: Convert,
+    common: Common,
+}
+
+impl Job for ConvertJob {
+    type Output = Result<()>;
+
+    fn run<B: Backend>(self, device: B::Device) -> Result<()> {
+        let Self { args, common } = self;
+        common.dtype.check::<B>(&device)?;
+        let source = audio_io::read(&args.source)?;
+        let codec = cast_module(open_codec::<B>(&args.codec, &device)?, common.dtype);
+        let spec = codec.spec();
+        let opened = open_model::<B>(&args.model, &device)?;
+        let config = opened.config;
+        let model = cast_module(opened.model, common.dtype);
+        ensure!(
+            codes_io::takes_first_level(&config),
+            "{}: converting needs a model whose semantic tokens are the codec's first level (semantic.source = {:?})",
+            args.model.display(),
+            codes_io::CODEC_LEVEL_1
+        );
+        check_pair(&config, &spec)?;
+
+        let waveform = audio_io::to_tensor::<B>(&source, &spec, &device)?;
+        let codes = codec.encode(common.dtype.cast(waveform), Some(1))?;
+        let words = codes_io::from_tensor(codes).remove(0).remove(0);
+        let (semantic, codes) =
+            encode_for_model(&args.prompt, &config, &codec, common.dtype, &device)?;
+        let row = GenerateRow {
+            frames: Some(words.len()),
+            seed: row_seed(common.seed, 0),
+            semantic: Some(words.clone()),
+            prompt: Some(Prompt { codes, semantic }),
+        };
+
+        let options = sampling::options(&args.sampling, &config);
+        let mut progress = Progress::new("converting", common.quiet);
+        let mut generated = model.generate(&[row], &options, |info| {
+            progress.at(info.passes_done, info.passes);
+        })?;
+        drop(progress);
+        let mut levels = generated.remove(0);
+        levels.insert(0, words);
+        let waveform = codec.decode(codes_io::row_tensor::<B>(&levels, &device))?;
+        let converted = audio_io::from_tensor(&waveform, 0, None, &spec)?;
+        let converted = fit(&converted.resample(source.sample_rate)?, source.frames())?;
+        audio_io::write(&args.output, &converted, args.wav.wav_format)?;
+        if common.json {
+            return output::json(&serde_json::json!({
+                "output": args.output,
+                "samples": converted.frames(),
+                "sample_rate": converted.sample_rate,
+                "seed": common.seed,
+            }));
+        }
+        tracing::info!("{:.2} s in {}", converted.seconds(), args.output.display());
+        Ok(())
+    }
+}
+
+/// Audio of exactly a number of samples: cut, or a few zeros appended where
+/// resampling there and back rounds down.
+fn fit(audio: &Audio, samples: usize) -> Result<Audio> {
+    let channels = audio
+        .channels
+        .iter()
+        .map(|channel| {
+            let mut channel = channel.clone();
+            channel.resize(samples, 0.0);
+            channel
+        })
+        .collect();
+    Ok(Audio::new(audio.sample_rate, channels)?)
+}

@@ -1,0 +1,53 @@
+//! `soundstorm decode`: codes to audio.
+
+use anyhow::Result;
+use burn::tensor::backend::Backend;
+use soundstorm_codec::Codec;
+use soundstorm_hub::open_codec;
+use soundstorm_runtime::{Job, cast_module};
+
+use crate::{
+    args::{Common, Decode},
+    audio_io, codes_io, output,
+};
+
+pub(crate) fn run(args: Decode, common: Common) -> Result<()> {
+    let device = common.device;
+    soundstorm_runtime::run(&device, DecodeJob { args, common })?
+}
+
+struct DecodeJob {
+    args: Decode,
+    common: Common,
+}
+
+impl Job for DecodeJob {
+    type Output = Result<()>;
+
+    fn run<B: Backend>(self, device: B::Device) -> Result<()> {
+        let Self { args, common } = self;
+        common.dtype.check::<B>(&device)?;
+        let file = codes_io::read(&args.input)?;
+        let codec = cast_module(open_codec::<B>(&args.codec, &device)?, common.dtype);
+        let spec = codec.spec();
+        let rows = codes_io::for_codec(&file, &args.input, &spec)?;
+        let mut written = Vec::new();
+        for (index, row) in rows.iter().enumerate() {
+            // Row by row: a batch of long rows would need its memory at once.
+            let waveform = codec.decode(codes_io::row_tensor::<B>(row, &device))?;
+            let audio = audio_io::from_tensor(&waveform, 0, file.metadata.samples, &spec)?;
+            let path = audio_io::row_path(&args.output, index, rows.len());
+            audio_io::write(&path, &audio, args.wav.wav_format)?;
+            tracing::info!("{:.2} s in {}", audio.seconds(), path.display());
+            written.push(serde_json::json!({
+                "output": path,
+                "samples": audio.frames(),
+                "sample_rate": audio.sample_rate,
+            }));
+        }
+        if common.json {
+            return output::json(&serde_json::json!({ "rows": written }));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! `soundstorm encode`: audio to codes.
+
+use anyhow::Result;
+use burn::tensor::backend::Backend;
+use soundstorm_codec::Codec;
+use soundstorm_hub::{Array, CodesFile, CodesMetadata, open_codec};
+use soundstorm_runtime::{Job, cast_module};
+
+use crate::{
+    args::{Common, Encode},
+    audio_io, output,
+};
+
+pub(crate) fn run(args: Encode, common: Common) -> Result<()> {
+    let device = common.device;
+    soundstorm_runtime::run(&device, EncodeJob { args, common })?
+}
+
+struct EncodeJob {
+    args: Encode,
+    common: Common,
+}
+
+impl Job for EncodeJob {
+    type Output = Result<()>;
+
+    fn run<B: Backend>(self, device: B::Device) -> Result<()> {
+        let Self { args, common } = self;
+        common.dtype.check::<B>(&device)?;
+        let audio = audio_io::read(&args.input)?;
+        let codec = cast_module(open_codec::<B>(&args.codec, &device)?, common.dtype);
+        let spec = codec.spec();
+        let waveform = audio_io::to_tensor::<B>(&audio, &spec, &device)?;
+        let samples = waveform.dims()[2];
+        let codes = codec.encode(common.dtype.cast(waveform), args.levels)?;
+        let mut file = CodesFile::new(Array::from_tensor(codes));
+        file.metadata = CodesMetadata {
+            codec: Some(spec.name.clone()),
+            sample_rate: Some(spec.sample_rate),
+            hop: Some(spec.hop),
+            channels: Some(spec.channels),
+            samples: Some(samples),
+            ..CodesMetadata::default()
+        };
+        file.write(&args.output)?;
+        let [_, levels, frames] = file.codes.shape();
+        if common.json {
+            return output::json(&serde_json::json!({
+                "output": args.output,
+                "levels": levels,
+                "frames": frames,
+                "samples": samples,
+                "sample_rate": spec.sample_rate,
+            }));
+        }
+        tracing::info!(
+            "{levels} levels x {frames} frames ({:.2} s) in {}",
+            frames as f64 / spec.frame_rate(),
+            args.output.display()
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! `soundstorm info`: what a model folder or a codes file holds.
+
+use anyhow::Result;
+
+use crate::{
+    args::{Common, Info},
+    codes_io, output,
+};
+
+pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
+    if codes_io::is_codes(&args.path) && args.path.is_file() {
+        return codes(args, common);
+    }
+    let report = soundstorm_hub::inspect(&args.path)?;
+    if common.json {
+        return output::json(&report);
+    }
+    output::say(&format!("{}: {}", args.path.display(), report.kind))?;
+    output::say(&format!("parameters  {}", report.parameters))?;
+    output::say(&format!("tensors     {}", report.tensors))?;
+    output::say(&format!("sha256      {}", report.sha256))?;
+    if let Some(imported) = &report.imported {
+        output::say(&format!(
+            "imported    from {} ({}): {} tensors, {} parameters",
+            imported.file, imported.layout, imported.tensors, imported.parameters
+        ))?;
+    }
+    output::say(&format!("config      {:#}", report.config))
+}
+
+fn codes(args: &Info, common: &Common) -> Result<()> {
+    let file = codes_io::read(&args.path)?;
+    let [batch, levels, frames] = file.codes.shape();
+    let largest = file.codes.values().iter().max().copied().unwrap_or(0);
+    let semantic = file.semantic.as_ref().map(|semantic| semantic.shape()[1]);
+    if common.json {
+        return output::json(&serde_json::json!({
+            "batch": batch,
+            "levels": levels,
+            "frames": frames,
+            "largest_code": largest,
+            "semantic_frames": semantic,
+            "codec": file.metadata.codec,
+            "sample_rate": file.metadata.sample_rate,
+            "hop": file.metadata.hop,
+            "samples": file.metadata.samples,
+            "seed": file.metadata.seed,
+        }));
+    }
+    output::say(&format!("{}: codes", args.path.display()))?;
+    output::say(&format!("batch x levels x frames  {batch} x {levels} x {frames}"))?;
+    output::say(&format!("largest code             {largest}"))?;
+    if let Some(frames) = semantic {
+        output::say(&format!("semantic tokens          {frames}"))?;
+    }
+    let metadata = &file.metadata;
+    for (name, value) in [
+        ("codec", metadata.codec.clone()),
+        ("sample rate", metadata.sample_rate.map(|v| v.to_string())),
+        ("hop", metadata.hop.map(|v| v.to_string())),
+        ("samples", metadata.samples.map(|v| v.to_string())),
+        ("seed", metadata.seed.map(|v| v.to_string())),
+    ] {
+        if let Some(value) = value {
+            output::say(&format!("{name:24} {value}"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! One file for each command.
+
+mod bench;
+mod completions;
+mod convert;
+mod decode;
+mod doctor;
+mod encode;
+mod eval;
+mod generate;
+mod import;
+mod info;
+mod init;
+mod sampling;
+
+use anyhow::Result;
+
+use crate::args::{Cli, Command};
+
+/// Runs the command that was asked for.
+pub(crate) fn run(cli: Cli) -> Result<()> {
+    let common = cli.common;
+    match cli.command {
+        Command::Encode(args) => encode::run(args, common),
+        Command::Decode(args) => decode::run(args, common),
+        Command::Generate(args) => generate::run(args, common),
+        Command::Convert(args) => convert::run(args, common),
+        Command::Eval(args) => eval::run(args, common),
+        Command::Import(args) => import::run(&args, &common),
+        Command::Init(args) => init::run(args, common),
+        Command::Bench(args) => bench::run(args, common),
+        Command::Info(args) => info::run(&args, &common),
+        Command::Doctor => doctor::run(&common),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
