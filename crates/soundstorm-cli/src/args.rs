@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use soundstorm::Preset;
-use soundstorm_hub::ImportFormat;
+use soundstorm_hub::{ImportFrom, Setting};
 use soundstorm_runtime::{DTypeArg, DeviceArg};
 
 /// SoundStorm: parallel generation of audio, coarse to fine.
@@ -205,16 +205,20 @@ pub(crate) struct Import {
     pub(crate) checkpoint: PathBuf,
     /// Where the checkpoint comes from
     #[arg(long, value_name = "PROJECT")]
-    pub(crate) from: ImportFormat,
+    pub(crate) from: ImportFrom,
     /// Folder to write
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
+    /// The checkpoint's own configuration file, where it has one; looked for
+    /// beside the checkpoint otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// What the tensors cannot tell, from a preset
     #[arg(long, value_name = "PRESET")]
     pub(crate) preset: Option<Preset>,
     /// What the tensors cannot tell, one by one, as heads=8
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
+    pub(crate) set: Vec<Setting>,
     /// Replace the folder if it is there
     #[arg(long)]
     pub(crate) force: bool,
@@ -226,9 +230,9 @@ pub(crate) struct Init {
     /// (speechtokenizer, speechtokenizer-snake)
     #[arg(long, value_name = "PRESET")]
     pub(crate) preset: String,
-    /// Change the preset, as depth=3
+    /// Change a model's preset, as depth=3
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
+    pub(crate) set: Vec<Setting>,
     /// Folder to write
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,

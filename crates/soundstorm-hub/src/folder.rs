@@ -43,7 +43,9 @@ pub fn read_json<T: DeserializeOwned>(
     expected: &'static str,
 ) -> Result<T, HubError> {
     let path = path.as_ref();
-    let length = fs::metadata(path).map_err(HubError::io("open", path))?.len();
+    let length = fs::metadata(path)
+        .map_err(HubError::io("open", path))?
+        .len();
     if length > MAX_CONFIG {
         return Err(HubError::OverLimit {
             path: path.to_path_buf(),
@@ -62,8 +64,8 @@ pub fn read_json<T: DeserializeOwned>(
 /// The file cannot be written.
 pub fn write_json<T: Serialize>(path: impl AsRef<Path>, value: &T) -> Result<(), HubError> {
     let path = path.as_ref();
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|error| invalid(path, "configuration", error))?;
+    let mut text =
+        serde_json::to_vec_pretty(value).map_err(|error| invalid(path, "configuration", error))?;
     text.push(b'\n');
     write_file(path, &text)
 }

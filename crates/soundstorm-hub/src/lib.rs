@@ -23,7 +23,7 @@ pub use folder::{
 };
 pub use import::{ImportFrom, ImportOptions, ImportReport, Imported, import};
 pub use module::{load_module, save_module, shapes};
-pub use open::{FolderInfo, Model, init_model, inspect, open_codec, open_model};
+pub use open::{FolderInfo, Model, init_codec, init_model, inspect, open_codec, open_model};
 pub use settings::{Setting, apply_settings};
 pub use source::{PytorchSource, SafetensorsSource, TensorInfo, TensorSource, open_source};
 pub use write::{Planned, write_safetensors};

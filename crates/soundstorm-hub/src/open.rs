@@ -7,11 +7,11 @@ use std::{
 
 use burn::tensor::backend::Backend;
 use soundstorm::{SoundStorm, SoundStormConfig};
-use soundstorm_codec::AnyCodec;
+use soundstorm_codec::{AnyCodec, CodecConfig};
 
 use crate::{
     AtomicFolder, Folder, HubError, Imported, SafetensorsSource, TensorSource, config_path,
-    folder::ModelFolder, load_module, save_module, sha256_file, weights_path, write_json,
+    folder::{CodecFolder, ModelFolder}, load_module, save_module, sha256_file, weights_path, write_json,
 };
 
 /// A model with its weights.
@@ -65,9 +65,7 @@ pub fn open_codec<B: Backend>(
     let source = SafetensorsSource::open(weights_path(folder))?;
     Ok(match codec {
         // A file holds the codec's own names, without that of the enum's variant.
-        AnyCodec::SpeechTokenizer(codec) => {
-            AnyCodec::SpeechTokenizer(load_module(codec, &source)?)
-        }
+        AnyCodec::SpeechTokenizer(codec) => AnyCodec::SpeechTokenizer(load_module(codec, &source)?),
         other => {
             let name = format!("{:?}", other.config());
             return Err(bad_config(folder, "codec configuration", name));
@@ -102,13 +100,46 @@ pub fn init_model<B: Backend>(
     let model = config
         .init::<B>(device)
         .map_err(|error| bad_config(folder, "model configuration", error))?;
-    let metadata = BTreeMap::from([
-        ("format".to_owned(), "soundstorm".to_owned()),
-        ("seed".to_owned(), seed.to_string()),
-    ]);
-    save_module(&model, weights_path(part.path()), &metadata)?;
+    save_module(&model, weights_path(part.path()), &untrained(seed))?;
     write_json(config_path(part.path()), &ModelFolder::new(config.clone()))?;
     part.commit()
+}
+
+/// Makes a folder with an untrained codec; see [`init_model`].
+///
+/// # Errors
+/// As [`init_model`]'s.
+pub fn init_codec<B: Backend>(
+    config: &CodecConfig,
+    folder: impl AsRef<Path>,
+    seed: u64,
+    force: bool,
+    device: &B::Device,
+) -> Result<(), HubError> {
+    let folder = folder.as_ref();
+    let part = AtomicFolder::create(folder, force)?;
+    B::seed(device, seed);
+    let codec = config
+        .init::<B>(device)
+        .map_err(|error| bad_config(folder, "codec configuration", error))?;
+    let path = weights_path(part.path());
+    match codec {
+        AnyCodec::SpeechTokenizer(codec) => save_module(&codec, path, &untrained(seed))?,
+        other => {
+            let name = format!("{:?}", other.config());
+            return Err(bad_config(folder, "codec configuration", name));
+        }
+    };
+    write_json(config_path(part.path()), &CodecFolder::new(config.clone()))?;
+    part.commit()
+}
+
+/// The metadata of untrained weights.
+fn untrained(seed: u64) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("format".to_owned(), "soundstorm".to_owned()),
+        ("seed".to_owned(), seed.to_string()),
+    ])
 }
 
 /// What is to be known of a folder without loading it.

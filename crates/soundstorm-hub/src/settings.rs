@@ -56,7 +56,9 @@ impl Setting {
                 Some(group) => schema.get(*group).and_then(Value::as_object),
             };
             (wanted.is_none() || wanted == *group)
-                && keys.and_then(|keys| keys.get(leaf)).is_some_and(|v| !v.is_object())
+                && keys
+                    .and_then(|keys| keys.get(leaf))
+                    .is_some_and(|v| !v.is_object())
         });
         match found.next() {
             Some(group) => Ok((group, leaf)),
@@ -76,10 +78,12 @@ fn schema() -> Result<Map<String, Value>, HubError> {
 }
 
 fn keys(schema: &Map<String, Value>) -> String {
-    let leaves = schema.iter().flat_map(|(key, value)| match value.as_object() {
-        Some(group) => group.keys().cloned().collect(),
-        None => vec![key.clone()],
-    });
+    let leaves = schema
+        .iter()
+        .flat_map(|(key, value)| match value.as_object() {
+            Some(group) => group.keys().cloned().collect(),
+            None => vec![key.clone()],
+        });
     leaves.collect::<Vec<_>>().join(", ")
 }
 
@@ -166,9 +170,15 @@ mod tests {
         .unwrap();
         assert_eq!(config.conformer.heads, 2);
         assert_eq!(config.codebook_size, 19);
-        assert_eq!(config.conformer.value_residual, soundstorm::conformer::ValueResidual::Average);
+        assert_eq!(
+            config.conformer.value_residual,
+            soundstorm::conformer::ValueResidual::Average
+        );
         let semantic = config.semantic.unwrap();
-        assert_eq!((semantic.alignment, semantic.pad_id), (soundstorm::Alignment::Repeat, -2));
+        assert_eq!(
+            (semantic.alignment, semantic.pad_id),
+            (soundstorm::Alignment::Repeat, -2)
+        );
         assert_eq!(config.generation.steps, [7, 3, 1]);
         assert_eq!(config.generation.top_k, Some(5));
         assert_eq!(config.generation.temperature, 0.5);
@@ -178,9 +188,16 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_an_error_with_the_setting() {
-        for text in ["head_count=4", "heads=many", "heads=-1", "conformer=3", "conformer.vocab=3",
-            "value_residual=mean", "conv_causal=maybe", "steps=a,b"]
-        {
+        for text in [
+            "head_count=4",
+            "heads=many",
+            "heads=-1",
+            "conformer=3",
+            "conformer.vocab=3",
+            "value_residual=mean",
+            "conv_causal=maybe",
+            "steps=a,b",
+        ] {
             let error = apply(&[text]).unwrap_err();
             assert!(matches!(error, HubError::Setting { .. }), "{error}");
             assert!(error.to_string().contains(text), "{error}");

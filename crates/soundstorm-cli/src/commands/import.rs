@@ -8,25 +8,30 @@ use crate::{
     output,
 };
 
-pub(crate) fn run(args: &Import, common: &Common) -> Result<()> {
+pub(crate) fn run(args: Import, common: &Common) -> Result<()> {
     let options = ImportOptions {
-        format: args.from,
         preset: args.preset,
-        set: args.set.clone(),
+        settings: args.set,
+        config: args.config,
         force: args.force,
+        ..ImportOptions::new(args.from, args.checkpoint, &args.output)
     };
-    let report = soundstorm_hub::import(&args.checkpoint, &args.output, &options)?;
-    for skipped in &report.skipped {
-        tracing::warn!("skipped: {skipped}");
-    }
+    let report = soundstorm_hub::import(&options)?;
+    let imported = &report.imported;
     if common.json {
-        return output::json(&report);
+        return output::json(&serde_json::json!({
+            "output": args.output,
+            "imported": imported,
+            "skipped": report.skipped,
+            "ignored": report.ignored,
+            "weights_sha256": report.weights_sha256,
+        }));
     }
     output::say(&format!(
         "{}: {} tensors, {} parameters, in {}",
-        report.layout,
-        report.tensors,
-        report.parameters,
+        imported.layout,
+        imported.tensors,
+        imported.parameters,
         args.output.display()
     ))
 }

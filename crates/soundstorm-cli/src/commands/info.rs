@@ -1,6 +1,7 @@
 //! `soundstorm info`: what a model folder or a codes file holds.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use soundstorm_hub::Folder;
 
 use crate::{
     args::{Common, Info},
@@ -11,21 +12,38 @@ pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
     if codes_io::is_codes(&args.path) && args.path.is_file() {
         return codes(args, common);
     }
-    let report = soundstorm_hub::inspect(&args.path)?;
+    let info = soundstorm_hub::inspect(&args.path)?;
+    let (kind, config, imported) = match &info.folder {
+        Folder::Model(model) => ("SoundStorm model", serde_json::to_value(model)?, &model.imported),
+        Folder::Codec(codec) => ("codec", serde_json::to_value(codec)?, &codec.imported),
+        other => bail!("{}: unknown kind of folder {other:?}", args.path.display()),
+    };
     if common.json {
-        return output::json(&report);
+        return output::json(&serde_json::json!({
+            "kind": kind,
+            "parameters": info.parameters,
+            "tensors": info.tensors,
+            "bytes": info.bytes,
+            "sha256": info.sha256,
+            "metadata": info.metadata,
+            "config": config,
+        }));
     }
-    output::say(&format!("{}: {}", args.path.display(), report.kind))?;
-    output::say(&format!("parameters  {}", report.parameters))?;
-    output::say(&format!("tensors     {}", report.tensors))?;
-    output::say(&format!("sha256      {}", report.sha256))?;
-    if let Some(imported) = &report.imported {
+    output::say(&format!("{}: {kind}", args.path.display()))?;
+    output::say(&format!("parameters  {}", info.parameters))?;
+    output::say(&format!("tensors     {}", info.tensors))?;
+    output::say(&format!("bytes       {}", info.bytes))?;
+    output::say(&format!("sha256      {}", info.sha256))?;
+    if let Some(imported) = imported {
         output::say(&format!(
             "imported    from {} ({}): {} tensors, {} parameters",
             imported.file, imported.layout, imported.tensors, imported.parameters
         ))?;
     }
-    output::say(&format!("config      {:#}", report.config))
+    for (key, value) in &info.metadata {
+        output::say(&format!("{key:11} {value}"))?;
+    }
+    output::say(&serde_json::to_string_pretty(&config)?)
 }
 
 fn codes(args: &Info, common: &Common) -> Result<()> {

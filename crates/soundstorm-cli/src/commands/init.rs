@@ -1,29 +1,71 @@
 //! `soundstorm init`: a model folder with random weights.
 
 use anyhow::Result;
-use soundstorm_hub::InitOptions;
+use burn::tensor::backend::Backend;
+use soundstorm::Preset;
+use soundstorm_codec::{CodecConfig, SpeechTokenizerConfig};
+use soundstorm_hub::{apply_settings, init_codec, init_model, inspect};
+use soundstorm_runtime::Job;
 
 use crate::{
     args::{Common, Init},
     output,
+    usage::usage,
 };
 
 pub(crate) fn run(args: Init, common: Common) -> Result<()> {
-    let options = InitOptions {
-        preset: args.preset.clone(),
-        set: args.set.clone(),
-        seed: common.seed,
-        force: args.force,
-    };
-    let report = soundstorm_hub::init(&args.output, &options)?;
-    if common.json {
-        return output::json(&report);
+    let device = common.device;
+    soundstorm_runtime::run(&device, InitJob { args, common })?
+}
+
+struct InitJob {
+    args: Init,
+    common: Common,
+}
+
+/// A codec's name among the presets.
+fn codec(preset: &str) -> Option<CodecConfig> {
+    match preset {
+        "speechtokenizer" => Some(SpeechTokenizerConfig::default()),
+        "speechtokenizer-snake" => Some(SpeechTokenizerConfig::snake()),
+        _ => None,
     }
-    output::say(&format!(
-        "{}: {} tensors, {} parameters, untrained, in {}",
-        args.preset,
-        report.tensors,
-        report.parameters,
-        args.output.display()
-    ))
+    .map(CodecConfig::SpeechTokenizer)
+}
+
+impl Job for InitJob {
+    type Output = Result<()>;
+
+    fn run<B: Backend>(self, device: B::Device) -> Result<()> {
+        let Self { args, common } = self;
+        if let Some(config) = codec(&args.preset) {
+            if !args.set.is_empty() {
+                return Err(usage("--set changes models, not codecs"));
+            }
+            init_codec::<B>(&config, &args.output, common.seed, args.force, &device)?;
+        } else {
+            let preset: Preset = args.preset.parse().map_err(|error| {
+                usage(format!("{error}, and the codecs speechtokenizer and speechtokenizer-snake"))
+            })?;
+            let config = apply_settings(&preset.config(), &args.set)?;
+            init_model::<B>(&config, &args.output, common.seed, args.force, &device)?;
+        }
+        let info = inspect(&args.output)?;
+        if common.json {
+            return output::json(&serde_json::json!({
+                "output": args.output,
+                "tensors": info.tensors,
+                "parameters": info.parameters,
+                "sha256": info.sha256,
+                "seed": common.seed,
+            }));
+        }
+        output::say(&format!(
+            "{}: {} tensors, {} parameters, untrained, in {}",
+            args.preset,
+            info.tensors,
+            info.parameters,
+            args.output.display()
+        ))
+    }
 }

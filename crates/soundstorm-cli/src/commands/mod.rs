@@ -26,7 +26,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Generate(args) => generate::run(args, common),
         Command::Convert(args) => convert::run(args, common),
         Command::Eval(args) => eval::run(args, common),
-        Command::Import(args) => import::run(&args, &common),
+        Command::Import(args) => import::run(args, &common),
         Command::Init(args) => init::run(args, common),
         Command::Bench(args) => bench::run(args, common),
         Command::Info(args) => info::run(&args, &common),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
@@ -25,8 +25,11 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn read(name: &str) -> Self {
-        let folder =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/speechtokenizer");
+        let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests");
+        Self::open(&tests.join("fixtures/speechtokenizer"), name)
+    }
+
+    pub fn open(folder: &Path, name: &str) -> Self {
         let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let package: PackageConfig = serde_json::from_str(&json).unwrap();
         let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();

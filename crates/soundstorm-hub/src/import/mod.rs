@@ -221,13 +221,22 @@ fn find_checkpoint(source: &Path) -> Result<PathBuf, HubError> {
         1 => Ok(found.remove(0)),
         0 => Err(HubError::unsupported(
             source,
-            format!("expected a checkpoint in the folder (.{})", endings.join(", .")),
+            format!(
+                "expected a checkpoint in the folder (.{})",
+                endings.join(", .")
+            ),
         )),
         _ => {
-            let names: Vec<_> = found.iter().filter_map(|p| p.file_name()?.to_str()).collect();
+            let names: Vec<_> = found
+                .iter()
+                .filter_map(|p| p.file_name()?.to_str())
+                .collect();
             Err(HubError::unsupported(
                 source,
-                format!("expected one checkpoint in the folder, got {}", names.join(", ")),
+                format!(
+                    "expected one checkpoint in the folder, got {}",
+                    names.join(", ")
+                ),
             ))
         }
     }

@@ -14,7 +14,8 @@ use soundstorm_codec::{
 
 use super::{Converted, ImportOptions, Target};
 use crate::{
-    DType, HubError, Misshaped, TensorInfo, TensorReport, TensorSource, dtype::f32_bytes,
+    DType, HubError, Misshaped, TensorInfo, TensorReport, TensorSource,
+    dtype::f32_bytes,
     folder::{CONFIG_FILE, CodecFolder, read_json},
 };
 
@@ -47,7 +48,10 @@ pub(super) fn convert<'a>(
     let (report, used) = check(&rules, source);
     report.into_result(path)?;
 
-    let skipped = source.tensors().keys().filter(|name| import::is_ignored(name));
+    let skipped = source
+        .tensors()
+        .keys()
+        .filter(|name| import::is_ignored(name));
     let skipped: Vec<String> = skipped.cloned().collect();
     let parameters = used.iter().filter_map(|name| source.tensors().get(name));
     let planned = rules.iter().map(|rule| {
@@ -62,8 +66,10 @@ pub(super) fn convert<'a>(
         target: Target::Codec(CodecFolder::new(CodecConfig::SpeechTokenizer(config))),
         planned: planned.collect(),
         read: Box::new({
-            let rules: BTreeMap<String, ImportRule> =
-                rules.into_iter().map(|rule| (rule.target.clone(), rule)).collect();
+            let rules: BTreeMap<String, ImportRule> = rules
+                .into_iter()
+                .map(|rule| (rule.target.clone(), rule))
+                .collect();
             move |name| match rules.get(name) {
                 Some(rule) => read(source, rule),
                 None => Ok(Vec::new()),

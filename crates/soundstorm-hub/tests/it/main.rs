@@ -2,11 +2,21 @@
 #![allow(clippy::unwrap_used)]
 
 mod codes_file;
+mod folder;
+mod import_errors;
 mod module;
+mod parity;
 mod pytorch;
 mod safetensors;
+mod speechtokenizer;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use soundstorm_hub::{TensorInfo, TensorSource, write_safetensors};
 
 /// A committed fixture.
 fn fixture(name: &str) -> PathBuf {
@@ -31,4 +41,44 @@ fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Tensors of a file, in memory, to be changed and written again.
+type Tensors = BTreeMap<String, (TensorInfo, Vec<u8>)>;
+
+fn read_all(source: &dyn TensorSource) -> Tensors {
+    let tensors = source.tensors().iter();
+    tensors
+        .map(|(name, info)| {
+            let bytes = source.read_bytes(name).unwrap();
+            (name.clone(), (info.clone(), bytes))
+        })
+        .collect()
+}
+
+fn write_all(path: &Path, tensors: &Tensors) {
+    let planned: Vec<_> = tensors
+        .iter()
+        .map(|(name, (info, _))| (name.clone(), info.clone()))
+        .collect();
+    write_safetensors(path, &BTreeMap::new(), &planned, |name| {
+        Ok(tensors[name].1.clone())
+    })
+    .unwrap();
+}
+
+/// Gives a tensor one more element along its first axis; a scalar gets two.
+fn lengthen(tensors: &mut Tensors, name: &str) {
+    let (info, bytes) = tensors.get_mut(name).unwrap();
+    match info.shape.first_mut() {
+        Some(first) => *first += 1,
+        None => info.shape.push(2),
+    }
+    bytes.resize(info.elements() * info.dtype.size(), 0);
+}
+
+/// Backends have one random stream for the whole process: who needs it for himself takes this.
+fn random_stream() -> MutexGuard<'static, ()> {
+    static STREAM: Mutex<()> = Mutex::new(());
+    STREAM.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -64,6 +64,7 @@ fn untouchable() -> Net<B> {
 fn saved(dir: &Path) -> (Net<B>, std::path::PathBuf) {
     let path = dir.join("model.safetensors");
     let net = net(0.5);
+    let _alone = crate::random_stream();
     save_module(&net, &path, &BTreeMap::new()).unwrap();
     (net, path)
 }

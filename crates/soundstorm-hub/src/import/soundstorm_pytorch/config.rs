@@ -135,9 +135,8 @@ impl Stated<'_> {
 
     /// Heads and their channels, from whatever tells at least one of both.
     fn heads(&self, facts: &Facts, base: &SoundStormConfig) -> Result<(usize, usize), HubError> {
-        let stated = |leaf, value: usize| {
-            (self.set(leaf) || self.preset.is_some()).then_some(value)
-        };
+        let stated =
+            |leaf, value: usize| (self.set(leaf) || self.preset.is_some()).then_some(value);
         let heads = stated("heads", base.conformer.heads);
         let dim_head = stated("dim_head", base.conformer.dim_head);
         let inner = facts.inner;
@@ -185,7 +184,9 @@ impl Stated<'_> {
             Some(preset) => apply_settings(&preset.config(), self.settings)?,
             None => apply_settings(config, self.settings)?,
         };
-        leaves(&stated).iter().try_for_each(|(leaf, value)| differs(leaf, value))
+        leaves(&stated)
+            .iter()
+            .try_for_each(|(leaf, value)| differs(leaf, value))
     }
 }
 
@@ -193,12 +194,18 @@ impl Stated<'_> {
 fn leaves(config: &SoundStormConfig) -> Vec<(String, Value)> {
     fn walk(name: &str, value: Value, into: &mut Vec<(String, Value)>) {
         match value {
-            Value::Object(map) => map.into_iter().for_each(|(key, value)| walk(&key, value, into)),
+            Value::Object(map) => map
+                .into_iter()
+                .for_each(|(key, value)| walk(&key, value, into)),
             value => into.push((name.to_owned(), value)),
         }
     }
     let mut found = Vec::new();
     // A configuration always serialises; were it not to, nothing would be compared.
-    walk("", serde_json::to_value(config).unwrap_or_default(), &mut found);
+    walk(
+        "",
+        serde_json::to_value(config).unwrap_or_default(),
+        &mut found,
+    );
     found
 }

@@ -35,13 +35,19 @@ struct Votes(Vec<usize>);
 
 impl Votes {
     fn cast(&mut self, value: Option<usize>) {
-        self.0.extend(value.filter(|value| *value > 0));
+        // A size beyond any model's is a damaged file's; products of two stay far from overflow.
+        self.0
+            .extend(value.filter(|value| (1..1 << 24).contains(value)));
     }
 
     /// The most frequent value, the earlier of equally frequent ones.
     fn winner(&self) -> Option<usize> {
         let count = |value: usize| self.0.iter().filter(|v| **v == value).count();
-        self.0.iter().copied().rev().max_by_key(|value| count(*value))
+        self.0
+            .iter()
+            .copied()
+            .rev()
+            .max_by_key(|value| count(*value))
     }
 }
 
@@ -106,14 +112,22 @@ impl Facts {
         }
         ballot.codebook.cast(at(weight, 2));
         ballot.codebook.cast(from_end(bias, 1));
-        let levels = ballot.levels.winner().ok_or_else(|| missing(weight.into()))?;
+        let levels = ballot
+            .levels
+            .winner()
+            .ok_or_else(|| missing(weight.into()))?;
         let rows = at("net.code_embeds.weight", 0);
-        ballot.codebook.cast(rows.map(|rows| (rows / levels).saturating_sub(1)));
+        ballot
+            .codebook
+            .cast(rows.map(|rows| (rows / levels).saturating_sub(1)));
 
         let depth = (0..)
             .take_while(|index| {
                 let prefix = format!("{BLOCKS}{index}.");
-                tensors.range(prefix.clone()..).next().is_some_and(|(name, _)| name.starts_with(&prefix))
+                tensors
+                    .range(prefix.clone()..)
+                    .next()
+                    .is_some_and(|(name, _)| name.starts_with(&prefix))
             })
             .count();
         let [feed_forward, attention, convolution] = ESSENTIAL.map(|part| layout.part(0, part));
@@ -130,8 +144,14 @@ impl Facts {
                 .hidden
                 .winner()
                 .ok_or_else(|| missing(format!("{feed_forward}.fn.fn.net.0.weight")))?,
-            channels: ballot.channels.winner().ok_or_else(|| missing(depthwise.clone()))?,
-            kernel: ballot.kernel.winner().ok_or_else(|| missing(depthwise.clone()))?,
+            channels: ballot
+                .channels
+                .winner()
+                .ok_or_else(|| missing(depthwise.clone()))?,
+            kernel: ballot
+                .kernel
+                .winner()
+                .ok_or_else(|| missing(depthwise.clone()))?,
             inner: ballot
                 .inner
                 .winner()
@@ -139,7 +159,10 @@ impl Facts {
             heads: ballot.heads.winner(),
             t5: tensors.contains_key(super::T5_WEIGHT),
             streams: ballot.streams.winner().unwrap_or(1),
-            codebook: ballot.codebook.winner().ok_or_else(|| missing(weight.into()))?,
+            codebook: ballot
+                .codebook
+                .winner()
+                .ok_or_else(|| missing(weight.into()))?,
             levels,
             groups,
             vocab: at(super::SEMANTIC_WEIGHT, 0),

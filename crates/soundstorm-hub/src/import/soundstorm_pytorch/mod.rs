@@ -68,8 +68,10 @@ pub(super) fn convert<'a>(
         (rule.target.clone(), TensorInfo { dtype, shape })
     });
     let planned: Vec<Planned> = planned.collect();
-    let by_name: BTreeMap<String, Rule> =
-        rules.into_iter().map(|rule| (rule.target.clone(), rule)).collect();
+    let by_name: BTreeMap<String, Rule> = rules
+        .into_iter()
+        .map(|rule| (rule.target.clone(), rule))
+        .collect();
     Ok(Converted {
         layout: format!("soundstorm-pytorch {layout}"),
         tensors: model.len(),

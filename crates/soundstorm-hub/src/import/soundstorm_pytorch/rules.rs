@@ -1,9 +1,6 @@
 //! How each of our parameters comes out of soundstorm-pytorch's tensors.
 
-use soundstorm::{
-    SoundStormConfig,
-    conformer::ValueResidual,
-};
+use soundstorm::{SoundStormConfig, conformer::ValueResidual};
 
 use super::layout::Layout;
 
@@ -49,11 +46,21 @@ impl Rules<'_> {
         self.copy("embedding.table", "net.code_embeds.weight", &[rows, dim]);
         if config.grouped_quantizers > 1 {
             let joined = config.grouped_quantizers * dim;
-            self.linear("embedding.group_projection", "net.embedding_proj.0", joined, dim, true);
+            self.linear(
+                "embedding.group_projection",
+                "net.embedding_proj.0",
+                joined,
+                dim,
+                true,
+            );
             self.norm("embedding.group_norm", "net.embedding_proj.1");
         }
         if let Some(semantic) = &config.semantic {
-            self.copy("semantic.table", super::SEMANTIC_WEIGHT, &[semantic.vocab, dim]);
+            self.copy(
+                "semantic.table",
+                super::SEMANTIC_WEIGHT,
+                &[semantic.vocab, dim],
+            );
         }
         if config.conformer.t5_rel_pos_bias {
             let shape = [super::T5_BUCKETS, config.conformer.heads];
@@ -72,7 +79,13 @@ impl Rules<'_> {
             self.norm(&format!("{ours}.{name}.norm"), &format!("{theirs}.fn.norm"));
             let net = |index| format!("{theirs}.fn.fn.net.{index}");
             self.linear(&format!("{ours}.{name}.expand"), &net(0), dim, hidden, true);
-            self.linear(&format!("{ours}.{name}.contract"), &net(3), hidden, dim, true);
+            self.linear(
+                &format!("{ours}.{name}.contract"),
+                &net(3),
+                hidden,
+                dim,
+                true,
+            );
         }
         self.attention(block, &ours, &part("attn"));
         self.convolution(&ours, &part("conv"));
@@ -109,26 +122,65 @@ impl Rules<'_> {
         // The first block has no earlier values to mix in.
         if conformer.value_residual == ValueResidual::Learned && block > 0 {
             let mix = format!("{theirs}.fn.to_value_residual_mix.0");
-            self.linear(&format!("{ours}.to_value_mix"), &mix, dim, conformer.heads, false);
+            self.linear(
+                &format!("{ours}.to_value_mix"),
+                &mix,
+                dim,
+                conformer.heads,
+                false,
+            );
         }
-        self.linear(&format!("{ours}.to_out"), &format!("{theirs}.fn.to_out"), inner, dim, true);
+        self.linear(
+            &format!("{ours}.to_out"),
+            &format!("{theirs}.fn.to_out"),
+            inner,
+            dim,
+            true,
+        );
     }
 
     fn convolution(&mut self, ours: &str, theirs: &str) {
         let conformer = &self.config.conformer;
         let dim = conformer.dim;
-        let (channels, kernel) = (dim * conformer.conv_expansion_factor, conformer.conv_kernel_size);
+        let (channels, kernel) = (
+            dim * conformer.conv_expansion_factor,
+            conformer.conv_kernel_size,
+        );
         let names = self.layout.convolution();
         let ours = format!("{ours}.convolution");
         let of = |name: &str| format!("{theirs}.{name}");
         self.norm(&format!("{ours}.norm"), &of(names.norm));
-        self.linear(&format!("{ours}.expand"), &of(names.expand), dim, 2 * channels, true);
+        self.linear(
+            &format!("{ours}.expand"),
+            &of(names.expand),
+            dim,
+            2 * channels,
+            true,
+        );
         let depthwise = of(names.depthwise);
         let shape = [channels, 1, kernel];
-        self.copy(&format!("{ours}.depthwise_weight"), &format!("{depthwise}.weight"), &shape);
-        self.copy(&format!("{ours}.depthwise_bias"), &format!("{depthwise}.bias"), &[channels]);
-        self.copy(&format!("{ours}.channel_norm.gamma"), &of(names.gamma), &[channels]);
-        self.linear(&format!("{ours}.contract"), &of(names.contract), channels, dim, true);
+        self.copy(
+            &format!("{ours}.depthwise_weight"),
+            &format!("{depthwise}.weight"),
+            &shape,
+        );
+        self.copy(
+            &format!("{ours}.depthwise_bias"),
+            &format!("{depthwise}.bias"),
+            &[channels],
+        );
+        self.copy(
+            &format!("{ours}.channel_norm.gamma"),
+            &of(names.gamma),
+            &[channels],
+        );
+        self.linear(
+            &format!("{ours}.contract"),
+            &of(names.contract),
+            channels,
+            dim,
+            true,
+        );
     }
 
     fn streams(&mut self, ours: &str, theirs: &str) {
@@ -146,7 +198,11 @@ impl Rules<'_> {
             ("dynamic_beta", "dynamic_beta_fn", &[dim]),
             ("dynamic_beta_scale", "dynamic_beta_scale", &[1]),
         ] {
-            self.copy(&format!("{ours}.{ours_name}"), &format!("{theirs}.{theirs_name}"), shape);
+            self.copy(
+                &format!("{ours}.{ours_name}"),
+                &format!("{theirs}.{theirs_name}"),
+                shape,
+            );
         }
     }
 
@@ -184,7 +240,11 @@ impl Rules<'_> {
 
     fn norm(&mut self, target: &str, source: &str) {
         let dim = self.config.conformer.dim;
-        self.copy(&format!("{target}.gamma"), &format!("{source}.weight"), &[dim]);
+        self.copy(
+            &format!("{target}.gamma"),
+            &format!("{source}.weight"),
+            &[dim],
+        );
         self.copy(&format!("{target}.beta"), &format!("{source}.bias"), &[dim]);
     }
 
@@ -197,7 +257,11 @@ impl Rules<'_> {
             turned: true,
         });
         if bias {
-            self.copy(&format!("{target}.bias"), &format!("{source}.bias"), &[output]);
+            self.copy(
+                &format!("{target}.bias"),
+                &format!("{source}.bias"),
+                &[output],
+            );
         }
     }
 }
@@ -236,7 +300,30 @@ fn turn(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use soundstorm::Preset;
+
     use super::*;
+
+    /// Tensors and numbers that the rules of a preset read, each tensor once.
+    fn count(preset: Preset, layout: Layout) -> (usize, usize) {
+        let rules = rules(&preset.config(), layout);
+        let sources: BTreeMap<_, _> = rules.into_iter().flat_map(|rule| rule.sources).collect();
+        let numbers = sources
+            .values()
+            .map(|shape| shape.iter().product::<usize>());
+        (sources.len(), numbers.sum())
+    }
+
+    /// The published USLM checkpoint, and what the packages build (`fixtures/soundstorm/counts.json`).
+    #[test]
+    fn full_size_models_have_the_published_counts() {
+        assert_eq!(count(Preset::Uslm, Layout::A), (356, 351_378_432));
+        assert_eq!(count(Preset::Anygpt, Layout::B), (356, 351_378_432));
+        assert_eq!(count(Preset::Reference, Layout::C), (366, 365_615_104));
+        assert_eq!(count(Preset::Small, Layout::C), (186, 15_021_568));
+    }
 
     #[test]
     fn every_matrix_of_a_stack_is_turned() {

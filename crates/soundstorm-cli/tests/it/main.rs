@@ -1,0 +1,11 @@
+//! The program as its users run it.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod backends;
+mod bad_input;
+mod convert;
+mod generate;
+mod help;
+mod round_trip;
+mod support;

@@ -1,0 +1,9 @@
+//! Tests of the whole model, on the CPU.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod counts;
+mod evaluate;
+mod generate;
+mod loss;
+mod support;
