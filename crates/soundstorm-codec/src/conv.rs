@@ -214,7 +214,7 @@ mod tests {
                     .with_dilation(dilation)
                     .with_padding(padding)
                     .init::<B>(&device);
-                for frames in 1..=23 {
+                for frames in 1..=23usize {
                     let y = conv.forward(Tensor::zeros([1, 2, frames], &device));
                     assert_eq!(y.dims(), [1, 3, frames.div_ceil(stride)]);
                 }

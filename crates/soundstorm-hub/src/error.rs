@@ -85,7 +85,7 @@ pub enum HubError {
         message: String,
     },
     /// Two sources of truth disagree about a size: the tensors, a configuration, a preset or a setting.
-    #[error("{}: `{key}` is contradicted: {expected_by} says {expected}, {got_by} says {got}", path.display())]
+    #[error("{}: `{key}` is contradicted: expected {expected} ({expected_by}), got {got} ({got_by})", path.display())]
     Contradiction {
         /// The file whose tensors were looked at.
         path: PathBuf,

@@ -11,7 +11,8 @@ use soundstorm_codec::{AnyCodec, CodecConfig};
 
 use crate::{
     AtomicFolder, Folder, HubError, Imported, SafetensorsSource, TensorSource, config_path,
-    folder::{CodecFolder, ModelFolder}, load_module, save_module, sha256_file, weights_path, write_json,
+    folder::{CodecFolder, ModelFolder},
+    load_module, save_module, sha256_file, weights_path, write_json,
 };
 
 /// A model with its weights.

@@ -98,7 +98,7 @@ impl<B: Backend> ModuleMapper<B> for Caster {
             }
             // The cast parameter is a leaf of its own, not the outcome of an operation on the old one.
             let require_grad = tensor.is_require_grad();
-            tensor.detach().cast(self.0).set_require_grad(require_grad)
+            tensor.cast(self.0).detach().set_require_grad(require_grad)
         })
     }
 }

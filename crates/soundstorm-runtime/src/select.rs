@@ -50,13 +50,7 @@ pub(crate) enum Target {
 /// [`RuntimeError`]: the backend is not built in, the device is not there, or it does not start; for `auto`, that not
 /// even the CPU is built in.
 pub fn select(arg: &DeviceArg) -> Result<Selected> {
-    let selected = match *arg {
-        DeviceArg::Auto => auto(),
-        DeviceArg::Cuda(index) => cuda(index),
-        DeviceArg::Wgpu(_) | DeviceArg::WgpuCpu => wgpu(*arg),
-        DeviceArg::Cpu => cpu(),
-        DeviceArg::NdArray => ndarray(DeviceArg::NdArray),
-    }?;
+    let selected = named(*arg)?;
     tracing::info!(
         backend = selected.backend.name(),
         device = %selected.device,
@@ -65,15 +59,25 @@ pub fn select(arg: &DeviceArg) -> Result<Selected> {
     Ok(selected)
 }
 
+fn named(device: DeviceArg) -> Result<Selected> {
+    match device {
+        DeviceArg::Auto => auto(),
+        DeviceArg::Cuda(index) => cuda(index),
+        DeviceArg::Wgpu(_) | DeviceArg::WgpuCpu => wgpu(device),
+        DeviceArg::Cpu => cpu(),
+        DeviceArg::NdArray => ndarray(device),
+    }
+}
+
 fn auto() -> Result<Selected> {
-    let attempts: [(BackendKind, fn() -> Result<Selected>); 3] = [
-        (BackendKind::Cuda, || cuda(0)),
-        (BackendKind::Wgpu, || wgpu(DeviceArg::Wgpu(0))),
-        (BackendKind::Flex, cpu),
+    let attempts = [
+        (BackendKind::Cuda, DeviceArg::Cuda(0)),
+        (BackendKind::Wgpu, DeviceArg::Wgpu(0)),
+        (BackendKind::Flex, DeviceArg::Cpu),
     ];
     let mut passed: Vec<String> = Vec::new();
-    for (backend, attempt) in attempts {
-        match attempt() {
+    for (backend, device) in attempts {
+        match named(device) {
             Ok(mut selected) => {
                 selected.reason = match passed.as_slice() {
                     [] => "auto".into(),

@@ -11,25 +11,25 @@ use soundstorm_codec::import::HostTensor;
 use soundstorm_codec::speechtokenizer::{PackageConfig, import};
 use soundstorm_codec::{SpeechTokenizer, SpeechTokenizerConfig};
 
-pub type B = burn_flex::Flex;
+pub(crate) type B = burn_flex::Flex;
 
-pub const VARIANTS: [&str; 3] = ["elu", "snake", "one_way"];
+pub(crate) const VARIANTS: [&str; 3] = ["elu", "snake", "one_way"];
 
 /// A file of `xtask/fixtures/speechtokenizer.py`.
-pub struct Fixture {
-    pub config: SpeechTokenizerConfig,
+pub(crate) struct Fixture {
+    pub(crate) config: SpeechTokenizerConfig,
     /// The package's state dict.
-    pub state: BTreeMap<String, HostTensor>,
+    pub(crate) state: BTreeMap<String, HostTensor>,
     bytes: Vec<u8>,
 }
 
 impl Fixture {
-    pub fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests");
         Self::open(&tests.join("fixtures/speechtokenizer"), name)
     }
 
-    pub fn open(folder: &Path, name: &str) -> Self {
+    pub(crate) fn open(folder: &Path, name: &str) -> Self {
         let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let package: PackageConfig = serde_json::from_str(&json).unwrap();
         let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
@@ -54,7 +54,7 @@ impl Fixture {
         }
     }
 
-    pub fn cases(&self) -> usize {
+    pub(crate) fn cases(&self) -> usize {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
         tensors
             .names()
@@ -63,7 +63,7 @@ impl Fixture {
             .count()
     }
 
-    pub fn float(&self, name: &str) -> Tensor<B, 3> {
+    pub(crate) fn float(&self, name: &str) -> Tensor<B, 3> {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = tensors.tensor(name).unwrap();
         let data = view.data().chunks_exact(4);
@@ -77,7 +77,7 @@ impl Fixture {
     }
 
     /// Codes, turned from the package's `[levels, batch, frames]`.
-    pub fn codes(&self, name: &str) -> Tensor<B, 3, Int> {
+    pub(crate) fn codes(&self, name: &str) -> Tensor<B, 3, Int> {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = tensors.tensor(name).unwrap();
         let data = view.data().chunks_exact(8);
@@ -88,13 +88,13 @@ impl Fixture {
         Tensor::<B, 3, Int>::from_data(data, &Default::default()).swap_dims(0, 1)
     }
 
-    pub fn codec(&self) -> SpeechTokenizer<B> {
+    pub(crate) fn codec(&self) -> SpeechTokenizer<B> {
         import_state(&self.config, &self.state).0
     }
 }
 
 /// The codec that the rules make of a state dict, and the names that they took.
-pub fn import_state(
+pub(crate) fn import_state(
     config: &SpeechTokenizerConfig,
     state: &BTreeMap<String, HostTensor>,
 ) -> (SpeechTokenizer<B>, BTreeSet<String>) {
@@ -151,7 +151,7 @@ impl ModuleMapper<B> for Load {
 }
 
 /// Each parameter's path and number of values, in the order of a visitor.
-pub fn parameters<M: Module<B>>(module: &M) -> Vec<(String, Vec<usize>)> {
+pub(crate) fn parameters<M: Module<B>>(module: &M) -> Vec<(String, Vec<usize>)> {
     let mut list = List::default();
     module.visit(&mut list);
     list.found

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use soundstorm::Preset;
 
 use crate::{
-    AtomicFolder, HubError, Setting, TensorSource,
+    AtomicFolder, HubError, Setting,
     folder::{CodecFolder, ModelFolder, config_path, weights_path, write_json},
     open_source, sha256_file,
     write::{Planned, write_safetensors},

@@ -5,9 +5,10 @@ use std::path::Path;
 use burn_flex::Flex;
 use serde_json::Value;
 use soundstorm::{Preset, SoundStormConfig};
+use soundstorm_codec::{CodecConfig, SpeechTokenizerConfig};
 use soundstorm_hub::{
-    Folder, HubError, SafetensorsSource, config_path, init_model, inspect, open_codec, open_model,
-    weights_path,
+    Folder, HubError, SafetensorsSource, config_path, init_codec, init_model, inspect, open_codec,
+    open_model, weights_path,
 };
 
 use crate::{lengthen, names, random_stream, read_all, write_all};
@@ -64,6 +65,31 @@ fn a_folder_can_be_looked_into() {
     assert_eq!(info.parameters, numbers as u64);
     assert_eq!(info.metadata["seed"], "7");
     assert!(matches!(info.folder, Folder::Model(model) if model.config == tiny()));
+}
+
+#[test]
+fn an_untrained_codec_opens_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("c");
+    let config = SpeechTokenizerConfig {
+        filters: 3,
+        strides: vec![2, 3],
+        dimension: 7,
+        codebook_size: 11,
+        num_quantizers: 2,
+        ..Default::default()
+    };
+    let config = CodecConfig::SpeechTokenizer(config);
+    {
+        let _alone = random_stream();
+        init_codec::<B>(&config, &folder, 7, false, &Default::default()).unwrap();
+    }
+    let codec = open_codec::<B>(&folder, &Default::default()).unwrap();
+    assert_eq!(codec.config(), config);
+    let info = inspect(&folder).unwrap();
+    assert!(matches!(info.folder, Folder::Codec(codec) if codec.config == config));
+    let error = open(&folder).unwrap_err().to_string();
+    assert!(error.contains("the codec speechtokenizer"), "{error}");
 }
 
 fn change_config(folder: &Path, change: impl FnOnce(&mut Value)) {

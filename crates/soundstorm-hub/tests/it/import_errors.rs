@@ -143,7 +143,7 @@ fn presets_and_settings_must_agree_with_the_tensors() {
             "a_plain",
             None,
             &["heads=3", "dim=11"],
-            "a setting says 11, the tensors says 22",
+            "expected 11 (a setting), got 22 (the tensors)",
         ),
         ("a_plain", None, &["heads=3", "vocab=19"], "not conditioned"),
         (
@@ -169,15 +169,15 @@ fn presets_and_settings_must_agree_with_the_tensors() {
             "a_plain",
             Some(Preset::Uslm),
             &[],
-            "`semantic` is contradicted: preset uslm says 1024",
+            "`semantic` is contradicted: expected 1024 semantic tokens (preset uslm)",
         ),
-        ("a_semantic", Some(Preset::Uslm), &[], "preset uslm says"),
-        ("b_plain", Some(Preset::Small), &[], "preset small says"),
+        ("a_semantic", Some(Preset::Uslm), &[], "(preset uslm)"),
+        ("b_plain", Some(Preset::Small), &[], "(preset small)"),
         (
             "c_streams",
             None,
             &["heads=5"],
-            "`heads` is contradicted: a setting says 5",
+            "`heads` is contradicted: expected 5 (a setting)",
         ),
         (
             "c_streams",

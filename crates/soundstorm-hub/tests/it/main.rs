@@ -3,6 +3,7 @@
 
 mod codes_file;
 mod folder;
+mod full_size;
 mod import_errors;
 mod module;
 mod parity;

@@ -61,15 +61,14 @@ fn computed_in_the_dtype_that_was_asked_for() {
         (DTypeArg::BF16, 8e-3),
     ] {
         let got = run(&DeviceArg::Cpu, Cast(dtype)).unwrap().unwrap();
-        for (got, exact) in got.iter().zip(exact) {
-            let error = ((got - exact) / exact).abs();
-            assert!(error <= tolerance, "{dtype}: {got} for {exact}");
-            // Rounded indeed, and no further than that.
-            assert!(
-                dtype == DTypeArg::F32 || error > 1e-6,
-                "{dtype}: {got} for {exact}"
-            );
-        }
+        let errors = got
+            .iter()
+            .zip(exact)
+            .map(|(got, exact)| ((got - exact) / exact).abs());
+        let worst = errors.fold(0.0, f32::max);
+        assert!(worst <= tolerance, "{dtype}: {got:?} for {exact:?}");
+        // Rounded indeed.
+        assert!(dtype == DTypeArg::F32 || worst > 1e-5, "{dtype}: {got:?}");
     }
 }
 

@@ -55,7 +55,7 @@ fn what_does_not_fit_is_refused() {
     let error = |result: Result<_, SoundStormError>| result.err().unwrap().to_string();
     let few = codes::<B>(1, 7, 1).narrow(1, 0, 3);
     assert!(error(plain.evaluate(few, None, None, |_| ())).contains("5 levels, got 3"));
-    let high = codes::<B>(1, 7, 1) + 3;
+    let high = codes::<B>(1, 7, 1) + CODES as i64 - 1;
     assert!(error(plain.evaluate(high, None, None, |_| ())).contains("not within 0 and 16"));
     let semantic = [vec![1; 7]];
     let given = plain.evaluate(codes(1, 7, 1), None, Some(&semantic), |_| ());

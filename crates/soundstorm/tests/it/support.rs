@@ -49,14 +49,21 @@ pub(crate) fn model<Bk: Backend>(config: &SoundStormConfig) -> SoundStorm<Bk> {
         ) -> Param<Tensor<Bk, D>> {
             param.map(|tensor| {
                 let shape = tensor.shape();
-                let values: Vec<f32> = (0..shape.num_elements())
-                    .map(|_| {
-                        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                        ((self.0 >> 33) as f32 / 2f32.powi(31) - 0.5) * 1.2
-                    })
-                    .collect();
-                Tensor::from_data(TensorData::new(values, shape), &tensor.device())
+                let values: Vec<f32> = (0..shape.num_elements()).map(|_| self.next()).collect();
+                let random = Tensor::from_data(TensorData::new(values, shape), &tensor.device());
+                // Gains of norms stay near one: others would hide the input.
+                let filled = match D {
+                    1 => random * 0.2 + 1.0,
+                    _ => random * 1.2,
+                };
+                filled.require_grad()
             })
+        }
+    }
+    impl Fill {
+        fn next(&mut self) -> f32 {
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (self.0 >> 33) as f32 / 2f32.powi(31) - 0.5
         }
     }
     let model = config.init::<Bk>(&Default::default()).unwrap();

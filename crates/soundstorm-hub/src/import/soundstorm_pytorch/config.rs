@@ -142,8 +142,15 @@ impl Stated<'_> {
         let inner = facts.inner;
         let heads = match (facts.heads.or(heads), dim_head) {
             (Some(heads), _) => heads,
-            (None, Some(dim_head)) if dim_head > 0 => inner / dim_head,
-            _ => {
+            (None, Some(dim_head)) if dim_head > 0 && inner.is_multiple_of(dim_head) => {
+                inner / dim_head
+            }
+            (None, Some(dim_head)) => {
+                let origin = self.origin("dim_head");
+                let got = format!("{inner} channels for all heads");
+                return Err(self.contradiction("dim_head", origin, dim_head, TENSORS, got));
+            }
+            (None, None) => {
                 return Err(HubError::Undetermined {
                     path: self.path.to_path_buf(),
                     message: format!(

@@ -133,8 +133,13 @@ impl Facts {
         let [feed_forward, attention, convolution] = ESSENTIAL.map(|part| layout.part(0, part));
         let names = layout.convolution();
         let depthwise = format!("{convolution}.{}.weight", names.depthwise);
-        let groups = match at("net.embedding_proj.0.weight", 1) {
+        let grouped = tensors
+            .keys()
+            .any(|name| name.starts_with("net.embedding_proj."));
+        let projection = "net.embedding_proj.0.weight";
+        let groups = match at(projection, 1) {
             Some(joined) => (joined / dim).max(1),
+            None if grouped => return Err(missing(projection.into())),
             None => 1,
         };
         Ok(Self {

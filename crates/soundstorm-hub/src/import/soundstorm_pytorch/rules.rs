@@ -71,7 +71,8 @@ impl Rules<'_> {
     fn block(&mut self, block: usize) {
         let conformer = &self.config.conformer;
         let ours = format!("conformer.blocks.{block}");
-        let part = |part: &str| self.layout.part(block, part);
+        let layout = self.layout;
+        let part = |part: &str| layout.part(block, part);
 
         for name in ["ff1", "ff2"] {
             let theirs = part(name);
