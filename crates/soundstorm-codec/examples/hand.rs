@@ -25,6 +25,84 @@ fn main() {
             burn::tensor::Distribution::Normal(0.0, 0.1),
             &Default::default(),
         );
+        {
+            let dev = Default::default();
+            let r = |s: [usize; 4]| {
+                Tensor::<B, 4>::random(s, burn::tensor::Distribution::Default, &dev)
+            };
+            for (d, n) in [(1, 1000), (2, 500), (1, 1000), (2, 500)] {
+                let w = r([d, 4, 1024, 1024]).swap_dims(2, 3);
+                let h = r([d, 1, 1, 1024]);
+                let t = Instant::now();
+                for _ in 0..n {
+                    let _ = h.clone().matmul(w.clone());
+                }
+                println!("gemv {d} directions x {n}: {:?}", t.elapsed());
+            }
+            let x = r([1, 1, 500, 1024]).reshape([500, 1024]);
+            let e = r([1, 1, 1024, 1024]).reshape([1024, 1024]);
+            for _ in 0..2 {
+                let t = Instant::now();
+                let sc: Tensor<B, 2> = x.clone().matmul(e.clone().transpose());
+                println!("rvq matmul {:?}", t.elapsed());
+                let t = Instant::now();
+                let hn = e.clone().mul(e.clone()).sum_dim(1);
+                println!("rvq norms {:?}", t.elapsed());
+                let t = Instant::now();
+                let sc = sc.sub(hn.transpose());
+                println!("rvq sub {:?}", t.elapsed());
+                let t = Instant::now();
+                let i = sc.argmax(1).squeeze_dim::<1>(1);
+                println!("rvq argmax {:?}", t.elapsed());
+                let t = Instant::now();
+                let _ = e.clone().select(0, i);
+                println!("rvq select {:?}", t.elapsed());
+            }
+        }
+        for _ in 0..2 {
+            let mut x = audio.clone();
+            macro_rules! step {
+                ($name:expr, $e:expr) => {{
+                    let t = Instant::now();
+                    let y = $e;
+                    println!(
+                        "  {:<28} {:>7.1} ms {:?}",
+                        $name,
+                        t.elapsed().as_secs_f64() * 1e3,
+                        y.dims()
+                    );
+                    y
+                }};
+            }
+            let e = &codec.encoder;
+            x = step!("in", e.input.forward(x));
+            for st in &e.stages {
+                let r = &st.residuals[0];
+                let a = step!("res act", r.activation_in.forward(x.clone()));
+                let a = step!("res conv3", r.conv_in.forward(a));
+                let a = step!("res act", r.activation_out.forward(a));
+                let a = step!("res conv1", r.conv_out.forward(a));
+                let b = step!("res shortcut", r.shortcut.forward(x));
+                x = step!("res add", a + b);
+                x = step!("act", st.activation.forward(x));
+                x = step!("down", st.downsample.forward(x));
+            }
+            x = step!("lstm", e.lstm.as_ref().unwrap().forward(x));
+            x = step!("act", e.activation.forward(x));
+            x = step!("out", e.output.forward(x));
+            let c = step!("rvq", codec.quantizer.encode(x, 8));
+            let d = &codec.decoder;
+            let mut x = step!("rvq decode", codec.quantizer.decode(c));
+            x = step!("in", d.input.forward(x));
+            x = step!("lstm", d.lstm.as_ref().unwrap().forward(x));
+            for st in &d.stages {
+                x = step!("act", st.activation.forward(x));
+                x = step!("up", st.upsample.forward(x));
+                x = step!("res", st.residuals[0].forward(x));
+            }
+            x = step!("act", d.activation.forward(x));
+            step!("out", d.output.forward(x));
+        }
         for _ in 0..3 {
             let t = Instant::now();
             let codes = codec.encode(audio.clone(), None).unwrap();

@@ -88,16 +88,34 @@ impl CodecSpec {
     /// # Errors
     /// [`CodecError::EmptyCodes`], [`CodecError::Levels`], [`CodecError::CodeOutOfRange`].
     pub fn check_codes<B: Backend>(&self, codes: &Tensor<B, 3, Int>) -> Result<(), CodecError> {
-        let shape @ [batch, levels, frames] = codes.dims();
+        // Looked at on the host: a wrong index would be a panic on one backend
+        // and a read of foreign memory on another.
+        let data = codes.to_data();
+        self.check_host_codes(codes.dims(), data.iter::<i64>())
+    }
+
+    /// [`CodecSpec::check_codes`] on codes that are not on a device yet. Codes
+    /// from a file go through here first: a code that does not fit the backend's
+    /// integers panics on its way there.
+    ///
+    /// # Arguments
+    /// - `shape`: `[batch, quantizers, frames]`
+    /// - `codes`: row-major
+    ///
+    /// # Errors
+    /// [`CodecError::EmptyCodes`], [`CodecError::Levels`], [`CodecError::CodeOutOfRange`].
+    pub fn check_host_codes(
+        &self,
+        shape: [usize; 3],
+        codes: impl IntoIterator<Item = i64>,
+    ) -> Result<(), CodecError> {
+        let [batch, levels, frames] = shape;
         if batch == 0 || frames == 0 {
             return Err(CodecError::EmptyCodes { shape });
         }
         self.check_levels("decode", Some(levels))?;
-        // Looked at on the host: a wrong index would be a panic on one backend
-        // and a read of foreign memory on another.
-        let data = codes.to_data();
-        let wrong = data
-            .iter::<i64>()
+        let wrong = codes
+            .into_iter()
             .enumerate()
             .find(|&(_, code)| code < 0 || code >= self.codebook_size as i64);
         match wrong {

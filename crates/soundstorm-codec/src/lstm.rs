@@ -1,7 +1,7 @@
 //! Long short-term memory over frames (Hochreiter and Schmidhuber 1997), in one or both directions, with a skip.
 //!
-//! All frames' input gates are one product; the recurrence is one product a
-//! frame, of both directions' four gates at once.
+//! All frames' input gates are one product; the recurrence is one product of
+//! all four gates a frame.
 
 use burn::module::Param;
 use burn::prelude::*;
@@ -125,30 +125,31 @@ impl<B: Backend> LstmLayer<B> {
         // With the batch as rows of the product, weights stay as they are stored.
         let weight = self.hidden.val().swap_dims(2, 3);
 
-        let shape = [directions, 1, batch, hidden];
-        let mut state = Tensor::<B, 4>::zeros(shape, &device).cast(gates.dtype());
-        let mut cell = state.clone();
-        let mut states = Vec::with_capacity(frames);
-        for frame in 0..frames {
-            let gates = gates.clone().narrow(0, frame, 1).squeeze_dim::<4>(0);
-            let gates = gates + state.matmul(weight.clone());
-            let input_and_forget = sigmoid(gates.clone().narrow(1, 0, 2));
-            let candidate = tanh(gates.clone().narrow(1, 2, 1));
-            let output = sigmoid(gates.narrow(1, 3, 1));
-            let input = input_and_forget.clone().narrow(1, 0, 1);
-            let forget = input_and_forget.narrow(1, 1, 1);
-            cell = forget * cell + input * candidate;
-            state = output * tanh(cell.clone());
-            states.push(state.clone().reshape([1, directions, batch, hidden]));
+        // One direction after the other: a step reads all of its weights, and
+        // those of one direction may fit a cache where those of both do not.
+        let mut outputs = Vec::with_capacity(directions);
+        for direction in 0..directions {
+            let gates = gates.clone().narrow(1, direction, 1);
+            let weight = weight.clone().narrow(0, direction, 1);
+            let shape = [1, 1, batch, hidden];
+            let mut state = Tensor::<B, 4>::zeros(shape, &device).cast(gates.dtype());
+            let mut cell = state.clone();
+            let mut states = Vec::with_capacity(frames);
+            for frame in 0..frames {
+                let gates = gates.clone().narrow(0, frame, 1).squeeze_dim::<4>(0);
+                let gates = gates + state.matmul(weight.clone());
+                let input_and_forget = sigmoid(gates.clone().narrow(1, 0, 2));
+                let candidate = tanh(gates.clone().narrow(1, 2, 1));
+                let output = sigmoid(gates.narrow(1, 3, 1));
+                let input = input_and_forget.clone().narrow(1, 0, 1);
+                let forget = input_and_forget.narrow(1, 1, 1);
+                cell = forget * cell + input * candidate;
+                state = output * tanh(cell.clone());
+                states.push(state.clone().squeeze_dim::<3>(1));
+            }
+            outputs.push(in_time(Tensor::cat(states, 0), direction));
         }
-        let states: Tensor<B, 4> = Tensor::cat(states, 0);
-        let states = (0..directions)
-            .map(|direction| {
-                let states = states.clone().narrow(1, direction, 1).squeeze_dim::<3>(1);
-                in_time(states, direction)
-            })
-            .collect();
-        Tensor::cat(states, 2)
+        Tensor::cat(outputs, 2)
     }
 
     /// What the input alone adds to the gates, the second direction's frames in

@@ -281,10 +281,10 @@ fn rank<const D: usize>(
         let message = format!("expected {expected}, got {}", info.dtype);
         return Err(HubError::Tensors {
             path: source.path().to_path_buf(),
-            report: TensorReport {
+            report: Box::new(TensorReport {
                 mistyped: vec![(name.to_owned(), message)],
                 ..Default::default()
-            },
+            }),
         });
     }
     match <[usize; D]>::try_from(info.shape.as_slice()) {

@@ -72,7 +72,7 @@ pub enum HubError {
         /// The file.
         path: PathBuf,
         /// Every tensor that is missing, extra, misshaped or of the wrong kind.
-        report: TensorReport,
+        report: Box<TensorReport>,
     },
     /// A configuration file cannot be read as what it should be.
     #[error("{} is not a valid {expected}: {message}", path.display())]
@@ -85,21 +85,8 @@ pub enum HubError {
         message: String,
     },
     /// Two sources of truth disagree about a size: the tensors, a configuration, a preset or a setting.
-    #[error("{}: `{key}` is contradicted: expected {expected} ({expected_by}), got {got} ({got_by})", path.display())]
-    Contradiction {
-        /// The file whose tensors were looked at.
-        path: PathBuf,
-        /// The name of the size or option.
-        key: String,
-        /// Who states the first value.
-        expected_by: String,
-        /// The first value.
-        expected: String,
-        /// Who states the second value.
-        got_by: String,
-        /// The second value.
-        got: String,
-    },
+    #[error(transparent)]
+    Contradiction(Box<Contradiction>),
     /// An option that tensors cannot tell was not given.
     #[error("{}: {message}", path.display())]
     Undetermined {
@@ -187,6 +174,24 @@ impl HubError {
     }
 }
 
+/// A value that two sources of truth disagree about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: `{key}` is contradicted: expected {expected} ({expected_by}), got {got} ({got_by})", path.display())]
+pub struct Contradiction {
+    /// The file whose tensors were looked at.
+    pub path: PathBuf,
+    /// The name of the size or option.
+    pub key: String,
+    /// The first value.
+    pub expected: String,
+    /// Who states it.
+    pub expected_by: String,
+    /// The second value.
+    pub got: String,
+    /// Who states that.
+    pub got_by: String,
+}
+
 /// How the tensors of a file differ from those expected: all of them, not only the first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -231,7 +236,7 @@ impl TensorReport {
         } else {
             Err(HubError::Tensors {
                 path: path.into(),
-                report: self,
+                report: Box::new(self),
             })
         }
     }

@@ -16,12 +16,12 @@ mod write;
 pub use atomic::{AtomicFile, AtomicFolder, sha256_file, write_file};
 pub use codes_file::{Array, CodesFile, CodesMetadata};
 pub use dtype::DType;
-pub use error::{HubError, Misshaped, TensorReport};
+pub use error::{Contradiction, HubError, Misshaped, TensorReport};
 pub use folder::{
     CONFIG_FILE, CodecFolder, Folder, MODEL_TYPE, ModelFolder, WEIGHTS_FILE, config_path,
     read_json, weights_path, write_json,
 };
-pub use import::{ImportFrom, ImportOptions, ImportReport, Imported, import};
+pub use import::{ImportFrom, ImportOptions, ImportReport, Imported, import, import_observed};
 pub use module::{load_module, save_module, shapes};
 pub use open::{FolderInfo, Model, init_codec, init_model, inspect, open_codec, open_model};
 pub use settings::{Setting, apply_settings};

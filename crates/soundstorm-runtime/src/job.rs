@@ -1,6 +1,12 @@
 //! Work that is generic over the backend, and the one place where the backend's type is chosen.
+#![cfg_attr(
+    // Without any backend there is no target either, and nothing is left to match.
+    not(any(feature = "cuda", feature = "wgpu", feature = "flex", feature = "ndarray")),
+    allow(unused_imports, unused_variables, unreachable_code)
+)]
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn_autodiff::Autodiff;
 
 use crate::select::Target;
 use crate::{DeviceArg, Result, Selected, select};
@@ -39,16 +45,6 @@ pub fn run_autodiff<J: TrainJob>(arg: &DeviceArg, job: J) -> Result<J::Output> {
     Ok(select(arg)?.run_autodiff(job))
 }
 
-// Without any backend there is no target either, and nothing is left to match.
-#[cfg_attr(
-    not(any(
-        feature = "cuda",
-        feature = "wgpu",
-        feature = "flex",
-        feature = "ndarray"
-    )),
-    allow(unused_variables)
-)]
 impl Selected {
     /// Runs `job` here.
     pub fn run<J: Job>(&self, job: J) -> J::Output {
@@ -66,13 +62,6 @@ impl Selected {
 
     /// Runs `job` here, with gradients.
     pub fn run_autodiff<J: TrainJob>(&self, job: J) -> J::Output {
-        #[cfg(any(
-            feature = "cuda",
-            feature = "wgpu",
-            feature = "flex",
-            feature = "ndarray"
-        ))]
-        use burn_autodiff::Autodiff;
         match self.target.clone() {
             #[cfg(feature = "cuda")]
             Target::Cuda(device) => job.run::<Autodiff<burn_cuda::Cuda>>(device),

@@ -172,22 +172,22 @@ fn wgpu(device: DeviceArg) -> Result<Selected> {
 
 #[cfg(feature = "wgpu")]
 fn wgpu(device: DeviceArg) -> Result<Selected> {
-    use crate::probe::{listed, wgpu::adapters};
+    use crate::probe::{Adapter, listed, wgpu::adapters};
 
     let found = adapters();
     let taken = found
         .iter()
         .find(|(adapter, _)| adapter.device == Some(device));
     let Some((adapter, target)) = taken else {
-        let kind = if device == DeviceArg::WgpuCpu {
-            "software"
-        } else {
-            "such hardware"
-        };
         let others: Vec<_> = found.into_iter().map(|(adapter, _)| adapter).collect();
-        let seen = match others.as_slice() {
-            [] => "no graphics adapter".into(),
-            others => format!("no {kind} adapter, only {}", listed(others)),
+        let is_hardware = |a: &&Adapter| matches!(a.device, Some(DeviceArg::Wgpu(_)));
+        let seen = match (device, others.iter().filter(is_hardware).count()) {
+            _ if others.is_empty() => "no graphics adapter".into(),
+            (DeviceArg::Wgpu(_), 0) => format!("no hardware adapter, only {}", listed(&others)),
+            (DeviceArg::Wgpu(_), count) => {
+                format!("{count} hardware adapters, from 0: {}", listed(&others))
+            }
+            _ => format!("no software adapter, only {}", listed(&others)),
         };
         return Err(RuntimeError::NotFound { device, seen });
     };

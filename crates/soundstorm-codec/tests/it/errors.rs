@@ -84,7 +84,7 @@ fn no_levels_and_too_many() {
 fn codes_outside_their_codebook_are_found() {
     let device = Default::default();
     // The mask id is one past the last code.
-    for wrong in [-1, 23, 1 << 40] {
+    for wrong in [-1, 23, i64::from(i32::MAX)] {
         let codes = Tensor::<B, 3, Int>::zeros([3, 2, 5], &device);
         let one = Tensor::<B, 3, Int>::from_data([[[wrong]]], &device);
         let error = refuse_codes(codes.slice_assign([2..3, 1..2, 3..4], one));
@@ -105,6 +105,17 @@ fn codes_outside_their_codebook_are_found() {
         message,
         "decode: codes are 0 to 22, got 23 at row 0, level 1, frame 0"
     );
+}
+
+#[test]
+fn codes_of_a_file_are_checked_before_they_are_a_tensor() {
+    let spec = codec().spec();
+    let mut codes = vec![22; 3 * 2 * 5];
+    assert_eq!(spec.check_host_codes([3, 2, 5], codes.clone()), Ok(()));
+    codes[2 * 10 + 5 + 3] = 1 << 40;
+    let error = spec.check_host_codes([3, 2, 5], codes).unwrap_err();
+    let message = "decode: codes are 0 to 22, got 1099511627776 at row 2, level 2, frame 3";
+    assert_eq!(error.to_string(), message);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use soundstorm::Preset;
 
 use crate::{
-    AtomicFolder, HubError, Setting,
+    AtomicFolder, DType, HubError, Setting,
     folder::{CodecFolder, ModelFolder, config_path, weights_path, write_json},
     open_source, sha256_file,
     write::{Planned, write_safetensors},
@@ -130,6 +130,9 @@ pub struct ImportReport {
     pub weights_sha256: String,
 }
 
+/// Makes the bytes of a planned tensor.
+type Read<'a> = Box<dyn Fn(&str) -> Result<Vec<u8>, HubError> + 'a>;
+
 /// A checkpoint that was understood, ready to be converted one tensor at a time.
 struct Converted<'a> {
     layout: String,
@@ -138,7 +141,7 @@ struct Converted<'a> {
     skipped: Vec<String>,
     target: Target,
     planned: Vec<Planned>,
-    read: Box<dyn Fn(&str) -> Result<Vec<u8>, HubError> + 'a>,
+    read: Read<'a>,
 }
 
 enum Target {
@@ -153,6 +156,17 @@ enum Target {
 /// The checkpoint cannot be read, is refused, has missing, extra or misshaped tensors (all are
 /// named), contradicts the preset or a setting, or leaves something open; or the folder exists.
 pub fn import(options: &ImportOptions) -> Result<ImportReport, HubError> {
+    import_observed(options, |_, _| {})
+}
+
+/// [`import`], telling `observe` after every tensor how many numbers are written, and of how many.
+///
+/// # Errors
+/// See [`import`].
+pub fn import_observed(
+    options: &ImportOptions,
+    mut observe: impl FnMut(u64, u64),
+) -> Result<ImportReport, HubError> {
     let checkpoint = find_checkpoint(&options.source)?;
     let folder = AtomicFolder::create(&options.destination, options.force)?;
     let source = open_source(&checkpoint)?;
@@ -178,7 +192,14 @@ pub fn import(options: &ImportOptions) -> Result<ImportReport, HubError> {
     }
     let metadata = BTreeMap::from([("format".to_owned(), "soundstorm".to_owned())]);
     let weights = weights_path(folder.path());
-    let weights_sha256 = write_safetensors(weights, &metadata, &planned, |name| read(name))?;
+    let total = planned.iter().map(|(_, info)| info.elements() as u64).sum();
+    let mut done = 0;
+    let weights_sha256 = write_safetensors(weights, &metadata, &planned, |name| {
+        let bytes = read(name)?;
+        done += (bytes.len() / DType::F32.size()) as u64;
+        observe(done, total);
+        Ok(bytes)
+    })?;
     let name = checkpoint.file_name().unwrap_or_default();
     let imported = Imported {
         layout,

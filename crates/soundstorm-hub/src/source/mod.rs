@@ -64,10 +64,10 @@ pub trait TensorSource: Send {
     fn info(&self, name: &str) -> Result<&TensorInfo, HubError> {
         self.tensors().get(name).ok_or_else(|| HubError::Tensors {
             path: self.path().to_path_buf(),
-            report: crate::TensorReport {
+            report: Box::new(crate::TensorReport {
                 missing: vec![name.to_owned()],
                 ..Default::default()
-            },
+            }),
         })
     }
 
@@ -118,10 +118,10 @@ pub trait TensorSource: Send {
 fn mistyped(path: &Path, name: &str, expected: &str, got: DType) -> HubError {
     HubError::Tensors {
         path: path.to_path_buf(),
-        report: crate::TensorReport {
+        report: Box::new(crate::TensorReport {
             mistyped: vec![(name.to_owned(), format!("expected {expected}, got {got}"))],
             ..Default::default()
-        },
+        }),
     }
 }
 
@@ -143,10 +143,11 @@ pub fn open_source(path: impl AsRef<Path>) -> Result<Box<dyn TensorSource>, HubE
         }
     }
     let start = &start[..filled];
-    if start.starts_with(b"PK") || pytorch::is_legacy(start) {
-        Ok(Box::new(PytorchSource::open(path)?))
-    } else if filled == 9 && start[8] == b'{' {
+    // A header's length may look like the start of a pickle; its brace comes too early for one.
+    if start.get(8) == Some(&b'{') {
         Ok(Box::new(SafetensorsSource::open(path)?))
+    } else if start.starts_with(b"PK") || pytorch::is_legacy(start) {
+        Ok(Box::new(PytorchSource::open(path)?))
     } else if filled < 9 {
         Err(HubError::Truncated {
             path: path.to_path_buf(),

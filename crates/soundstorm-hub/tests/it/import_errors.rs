@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use soundstorm::Preset;
-use soundstorm_hub::{HubError, ImportFrom, ImportOptions, import, open_source};
+use soundstorm_hub::{HubError, ImportFrom, ImportOptions, import, import_observed, open_source};
 
 use crate::{
     Tensors, cut, fixture, lengthen, names,
@@ -221,6 +221,17 @@ fn what_tensors_tell_needs_no_settings() {
             assert_eq!(folder.config.generation.steps, [7, 1]);
         }
     }
+}
+
+#[test]
+fn progress_ends_at_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(&case("c_streams"), &dir.path().join("model"));
+    let mut seen = Vec::new();
+    let report = import_observed(&options, |done, total| seen.push((done, total))).unwrap();
+    assert!(seen.is_sorted() && seen.len() > 50);
+    let all = report.imported.parameters;
+    assert_eq!(seen.last(), Some(&(all, all)));
 }
 
 fn import_file(source: &Path, destination: &Path) -> Result<(), HubError> {

@@ -142,3 +142,20 @@ fn bad_headers_are_errors_before_anything_is_allocated() {
         "{error}"
     );
 }
+
+/// A header's length is the file's first byte, and may be that of a pickle or of a zip archive.
+#[test]
+fn any_length_of_header_is_told_from_a_pickle() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    let mut seen = std::collections::BTreeSet::new();
+    for spaces in 0..300 {
+        let header = format!("{{{}}}", " ".repeat(spaces));
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        seen.insert(bytes[0]);
+        bytes.extend(header.bytes());
+        std::fs::write(&path, bytes).unwrap();
+        assert!(open_source(&path).unwrap().tensors().is_empty());
+    }
+    assert!(seen.contains(&b'(') && seen.contains(&b'c') && seen.contains(&0x80));
+}

@@ -10,6 +10,7 @@ fn auto_never_takes_a_software_adapter() {
     let adapters = || reports.iter().flat_map(|report| &report.adapters);
     match select(&DeviceArg::Auto) {
         Ok(selected) => {
+            println!("{selected}");
             assert_ne!(selected.device, DeviceArg::WgpuCpu);
             let hardware = adapters().any(|adapter| {
                 use AdapterKind::{Discrete, Integrated, Virtual};
@@ -49,6 +50,7 @@ fn a_device_that_is_not_there_is_an_error() {
         } else {
             assert_eq!(error, RuntimeError::NotBuilt { device, backend });
         }
+        println!("{error}");
         assert!(error.to_string().contains(&device.to_string()), "{error}");
     }
 }
@@ -70,6 +72,7 @@ fn the_report_covers_every_backend_in_order() {
     let backends: Vec<_> = reports.iter().map(|report| report.backend).collect();
     assert_eq!(backends, BackendKind::ALL);
     for report in &reports {
+        println!("{report}");
         let is_built = report.status != Status::NotBuilt;
         assert_eq!(is_built, built().contains(&report.backend), "{report}");
         if report.status == Status::Usable {

@@ -9,7 +9,7 @@ use soundstorm::{
 };
 
 use super::{facts::Facts, layout::Layout};
-use crate::{HubError, Setting, apply_settings};
+use crate::{Contradiction, HubError, Setting, apply_settings};
 
 /// What the user said, beside the tensors.
 pub(super) struct Stated<'a> {
@@ -89,14 +89,14 @@ impl Stated<'_> {
         got_by: &str,
         got: impl ToString,
     ) -> HubError {
-        HubError::Contradiction {
+        HubError::Contradiction(Box::new(Contradiction {
             path: self.path.to_path_buf(),
             key: key.into(),
-            expected_by: expected_by.into(),
             expected: expected.to_string(),
-            got_by: got_by.into(),
+            expected_by: expected_by.into(),
             got: got.to_string(),
-        }
+            got_by: got_by.into(),
+        }))
     }
 
     /// The preset with the settings applied, or the reference's defaults with them.

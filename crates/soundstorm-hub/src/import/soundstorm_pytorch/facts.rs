@@ -89,10 +89,10 @@ impl Facts {
 
         let missing = |name: String| HubError::Tensors {
             path: path.to_path_buf(),
-            report: TensorReport {
+            report: Box::new(TensorReport {
                 missing: vec![name],
                 ..Default::default()
-            },
+            }),
         };
         let dim = ballot
             .dim

@@ -7,7 +7,11 @@ use std::{
     path::Path,
 };
 
-use zip::{CompressionMethod, ZipArchive, result::ZipError};
+use zip::{
+    CompressionMethod, ZipArchive,
+    read::{ArchiveOffset, Config},
+    result::ZipError,
+};
 
 use super::{
     pickle::{Node, Pickle, Storage},
@@ -72,7 +76,14 @@ impl Container {
             .metadata()
             .map_err(HubError::io("inspect", path))?
             .len();
-        let mut archive = ZipArchive::new(reader).map_err(|error| zip_error(error, path))?;
+        // torch.save's archives start at the first byte. Told to find that out, zip 9.4.1 takes the
+        // second header of the directory for the first where the first is as long as the 64-bit
+        // records after the directory: for every checkpoint with a name of 21 letters.
+        let config = Config {
+            archive_offset: ArchiveOffset::Known(0),
+        };
+        let mut archive =
+            ZipArchive::with_config(config, reader).map_err(|error| zip_error(error, path))?;
         let mut prefixes = archive.file_names().filter_map(|name| {
             let name = name.ok()?;
             let prefix = name.strip_suffix("data.pkl")?;
