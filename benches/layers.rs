@@ -65,13 +65,17 @@ fn layers(criterion: &mut Criterion) {
         bench.iter(|| black_box(block.forward(x.clone(), None)));
     });
 
-    let head = HeadConfig::new(DIM, 12, 1024).with_projected(true).init::<B>(&device);
+    let head = HeadConfig::new(DIM, 12, 1024)
+        .with_projected(true)
+        .init::<B>(&device);
     group.bench_function("head", |bench| {
         bench.iter(|| black_box(head.forward(x.clone(), 3)));
     });
 
     let wide = random(FRAMES, 4 * DIM);
-    group.bench_function("swish", |bench| bench.iter(|| black_box(swish(wide.clone()))));
+    group.bench_function("swish", |bench| {
+        bench.iter(|| black_box(swish(wide.clone())))
+    });
     group.bench_function("glu", |bench| bench.iter(|| black_box(glu(wide.clone()))));
     group.finish();
 }

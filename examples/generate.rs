@@ -21,7 +21,11 @@ use soundstorm_runtime::{DeviceArg, Job, select};
 static ALLOCATOR: soundstorm_runtime::alloc::MiMalloc = soundstorm_runtime::alloc::MiMalloc;
 
 fn main() -> Result<()> {
-    let device: DeviceArg = std::env::args().nth(1).as_deref().unwrap_or("auto").parse()?;
+    let device: DeviceArg = std::env::args()
+        .nth(1)
+        .as_deref()
+        .unwrap_or("auto")
+        .parse()?;
     let selected = select(&device)?;
     println!("Running on {selected}.");
     selected.run(Generate)
@@ -39,7 +43,7 @@ impl Job for Generate {
         // A small codec in the shape of SpeechTokenizer: eight levels of codes,
         // 50 frames a second.
         let codec = SpeechTokenizerConfig {
-            n_filters: 16,
+            filters: 16,
             dimension: 128,
             ..SpeechTokenizerConfig::default()
         }
@@ -65,7 +69,11 @@ impl Job for Generate {
         let samples = TensorData::new(audio.channels[0].clone(), [1, 1, audio.frames()]);
         let codes = codec.encode(Tensor::from_data(samples, &device), None)?;
         let frames = codes.dims()[2];
-        println!("Encoded {:.2} s of speech as {} levels x {frames} frames.", audio.seconds(), spec.levels);
+        println!(
+            "Encoded {:.2} s of speech as {} levels x {frames} frames.",
+            audio.seconds(),
+            spec.levels
+        );
         let flat: Vec<i64> = codes.into_data().iter::<i64>().collect();
         let levels: Vec<Vec<i64>> = flat.chunks(frames).map(<[i64]>::to_vec).collect();
 
@@ -75,7 +83,10 @@ impl Job for Generate {
             seed: 7,
             semantic: Some(levels[0][prompt..].to_vec()),
             prompt: Some(Prompt {
-                codes: levels[1..].iter().map(|level| level[..prompt].to_vec()).collect(),
+                codes: levels[1..]
+                    .iter()
+                    .map(|level| level[..prompt].to_vec())
+                    .collect(),
                 semantic: Some(levels[0][..prompt].to_vec()),
             }),
             ..GenerateRow::default()
@@ -104,8 +115,12 @@ impl Job for Generate {
             WavFormat::Pcm16,
         )?;
         println!("Wrote {}.", out.display());
-        println!("Model and codec are untrained: this is noise, of the right length. To hear a voice,");
-        println!("import published weights and run the voice_conversion example, as the README tells.");
+        println!(
+            "Model and codec are untrained: this is noise, of the right length. To hear a voice,"
+        );
+        println!(
+            "import published weights and run the voice_conversion example, as the README tells."
+        );
         Ok(())
     }
 }

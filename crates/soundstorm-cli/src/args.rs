@@ -268,7 +268,12 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) batch: u64,
     /// Passes per level of a generation
-    #[arg(long, value_delimiter = ',', default_value = "16,1", value_name = "N,…")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "16,1",
+        value_name = "N,…"
+    )]
     pub(crate) steps: Vec<usize>,
     /// Measured runs
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -307,7 +312,16 @@ mod tests {
     #[test]
     fn steps_are_a_list() {
         let cli = Cli::try_parse_from([
-            "soundstorm", "generate", "--model", "m", "--frames", "7", "--steps", "16,1", "-o", "x.wav",
+            "soundstorm",
+            "generate",
+            "--model",
+            "m",
+            "--frames",
+            "7",
+            "--steps",
+            "16,1",
+            "-o",
+            "x.wav",
         ])
         .expect("a good command line");
         let Command::Generate(generate) = cli.command else {

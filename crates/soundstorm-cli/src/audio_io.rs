@@ -17,7 +17,11 @@ pub(crate) fn read(path: &Path) -> Result<Audio> {
     let limits = Limits::default();
     if path == Path::new("-") {
         let stdin = std::io::stdin().lock();
-        return Ok(soundstorm_audio::read_from(stdin, "standard input", &limits)?);
+        return Ok(soundstorm_audio::read_from(
+            stdin,
+            "standard input",
+            &limits,
+        )?);
     }
     Ok(soundstorm_audio::read(path, &limits)?)
 }
@@ -56,7 +60,9 @@ pub(crate) fn from_tensor<B: Backend>(
     let samples = samples.map_or(all, |samples| samples.min(all));
     let channels = (0..channels)
         .map(|channel| {
-            let row = tensor.clone().slice([row..row + 1, channel..channel + 1, 0..samples]);
+            let row = tensor
+                .clone()
+                .slice([row..row + 1, channel..channel + 1, 0..samples]);
             row.into_data().iter::<f32>().collect()
         })
         .collect();

@@ -49,7 +49,11 @@ pub(crate) fn rows(codes: &Array<i64, 3>) -> Vec<RowCodes> {
 /// The rows of an array of semantic tokens.
 pub(crate) fn semantic_rows(semantic: &Array<i64, 2>) -> Vec<Vec<i64>> {
     let [_, frames] = semantic.shape();
-    semantic.values().chunks(frames).map(<[i64]>::to_vec).collect()
+    semantic
+        .values()
+        .chunks(frames)
+        .map(<[i64]>::to_vec)
+        .collect()
 }
 
 /// Rows of equal length as an array.
@@ -75,7 +79,10 @@ pub(crate) fn from_tensor<B: Backend>(codes: Tensor<B, 3, Int>) -> Vec<RowCodes>
 
 /// Splits codec levels into a model's semantic tokens and codes, if it takes
 /// the first level; otherwise they are the model's codes.
-pub(crate) fn split(mut codes: RowCodes, config: &SoundStormConfig) -> (Option<Vec<i64>>, RowCodes) {
+pub(crate) fn split(
+    mut codes: RowCodes,
+    config: &SoundStormConfig,
+) -> (Option<Vec<i64>>, RowCodes) {
     if takes_first_level(config) && !codes.is_empty() {
         let semantic = codes.remove(0);
         return (Some(semantic), codes);
@@ -95,7 +102,10 @@ pub(crate) fn for_model(
     let mut codes = rows(&file.codes);
     let mut semantic = file.semantic.as_ref().map(semantic_rows);
     if semantic.is_none() && takes_first_level(config) && levels == config.levels() + 1 {
-        let (first, rest) = codes.into_iter().map(|row| split(row, config)).unzip::<_, _, Vec<_>, _>();
+        let (first, rest) = codes
+            .into_iter()
+            .map(|row| split(row, config))
+            .unzip::<_, _, Vec<_>, _>();
         semantic = first.into_iter().collect();
         codes = rest;
     } else if levels != config.levels() {
@@ -195,7 +205,8 @@ pub(crate) fn read(path: &Path) -> Result<CodesFile> {
 
 /// Whether a path names a codes file and not audio.
 pub(crate) fn is_codes(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
 }
 
 /// Semantic tokens as an array, `[batch, frames]`.

@@ -14,5 +14,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
 pub(crate) fn say(line: &str) -> Result<()> {
     use std::io::Write;
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).context("cannot write to standard output")
+    writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .context("cannot write to standard output")
 }

@@ -71,9 +71,7 @@ impl<B: Backend> SemanticCondition<B> {
     ) -> Result<Tensor<B, 3>, SoundStormError> {
         let vocab = self.semantic.vocab as i64;
         for (index, row) in rows.iter().enumerate() {
-            let bad = |token: &i64| {
-                *token != self.semantic.pad_id && !(0..vocab).contains(token)
-            };
+            let bad = |token: &i64| *token != self.semantic.pad_id && !(0..vocab).contains(token);
             if let Some(frame) = row.iter().position(bad) {
                 return Err(SoundStormError::Token {
                     what: format!("semantic tokens of row {index}"),
@@ -84,15 +82,17 @@ impl<B: Backend> SemanticCondition<B> {
             }
         }
 
-        let mixes: Vec<Mix> = rows.iter().flat_map(|row| self.align(row, frames)).collect();
+        let mixes: Vec<Mix> = rows
+            .iter()
+            .flat_map(|row| self.align(row, frames))
+            .collect();
         let table = self.table.val();
         let (device, dim, count) = (table.device(), table.dims()[1], mixes.len());
         let part = |side: usize| {
             let ids: Vec<i64> = mixes.iter().map(|mix| mix.tokens[side]).collect();
             let weights: Vec<f32> = mixes.iter().map(|mix| mix.weights[side]).collect();
             let ids = Tensor::<B, 1, Int>::from_data(TensorData::new(ids, [count]), &device);
-            let weights =
-                Tensor::<B, 2>::from_data(TensorData::new(weights, [count, 1]), &device);
+            let weights = Tensor::<B, 2>::from_data(TensorData::new(weights, [count, 1]), &device);
             table.clone().select(0, ids) * weights.cast(table.dtype())
         };
         let second = mixes.iter().any(|mix| mix.weights[1] != 0.0);
@@ -159,14 +159,19 @@ mod tests {
     }
 
     fn first_channel(condition: &SemanticCondition<B>, row: &[i64], frames: usize) -> Vec<f32> {
-        let out = condition.forward(&[row.to_vec()], frames).expect("in range");
+        let out = condition
+            .forward(&[row.to_vec()], frames)
+            .expect("in range");
         out.narrow(2, 0, 1).into_data().iter::<f32>().collect()
     }
 
     #[test]
     fn equal_rates_pass_tokens_through_and_pad_gives_zero() {
         let condition = condition(SemanticConfig::new(7));
-        assert_eq!(first_channel(&condition, &[3, -1, 5], 5), [3.0, 0.0, 5.0, 0.0, 0.0]);
+        assert_eq!(
+            first_channel(&condition, &[3, -1, 5], 5),
+            [3.0, 0.0, 5.0, 0.0, 0.0]
+        );
     }
 
     #[test]
@@ -179,9 +184,15 @@ mod tests {
             alignment: Alignment::Repeat,
             ..half.clone()
         });
-        assert_eq!(first_channel(&repeat, &[2, 6], 5), [2.0, 2.0, 6.0, 6.0, 0.0]);
+        assert_eq!(
+            first_channel(&repeat, &[2, 6], 5),
+            [2.0, 2.0, 6.0, 6.0, 0.0]
+        );
         let interpolate = condition(half);
-        assert_eq!(first_channel(&interpolate, &[2, 6], 5), [2.0, 3.0, 5.0, 6.0, 0.0]);
+        assert_eq!(
+            first_channel(&interpolate, &[2, 6], 5),
+            [2.0, 3.0, 5.0, 6.0, 0.0]
+        );
     }
 
     /// torch.nn.functional.interpolate(torch.tensor([[[2., 6., 1.]]]), 5, mode = 'linear')
@@ -205,7 +216,9 @@ mod tests {
             ..SemanticConfig::new(7)
         });
         let (short, long) = (vec![1, 4, 2], vec![6, 5, 4, 3, 2]);
-        let both = condition.forward(&[short.clone(), long], 8).expect("in range");
+        let both = condition
+            .forward(&[short.clone(), long], 8)
+            .expect("in range");
         let alone = condition.forward(&[short], 8).expect("in range");
         both.narrow(0, 0, 1)
             .into_data()
@@ -218,6 +231,9 @@ mod tests {
             .forward(&[vec![0, 1], vec![0, 2, 7]], 3)
             .expect_err("7 is not in the vocabulary");
         let text = error.to_string();
-        assert!(text.contains("row 1") && text.contains("7") && text.contains("frame 2"), "{text}");
+        assert!(
+            text.contains("row 1") && text.contains("7") && text.contains("frame 2"),
+            "{text}"
+        );
     }
 }

@@ -45,13 +45,23 @@ impl<B: Backend> SoundStorm<B> {
         let mut scores = Vec::with_capacity(levels);
         for level in 0..levels {
             let finer = [0..batch, level..levels, 0..frames];
-            let masked = Tensor::full([batch, levels - level, frames], self.mask_id() as i64, &codes.device());
+            let masked = Tensor::full(
+                [batch, levels - level, frames],
+                self.mask_id() as i64,
+                &codes.device(),
+            );
             let input = codes.clone().slice_assign(finer, masked);
             let logits = self.level_logits(input, condition.clone(), Some(lengths), level);
-            let target: Tensor<B, 2, Int> = codes.clone().narrow(1, level, 1).reshape([batch, frames]);
+            let target: Tensor<B, 2, Int> =
+                codes.clone().narrow(1, level, 1).reshape([batch, frames]);
 
             let losses = cross_entropy(logits.clone(), target.clone()).into_data();
-            let right = logits.argmax(2).squeeze_dim::<2>(2).equal(target).int().into_data();
+            let right = logits
+                .argmax(2)
+                .squeeze_dim::<2>(2)
+                .equal(target)
+                .int()
+                .into_data();
             let (mut loss, mut hits, mut count) = (0.0, 0, 0usize);
             for (index, (nats, hit)) in losses.iter::<f64>().zip(right.iter::<i64>()).enumerate() {
                 if index % frames < lengths[index / frames] {

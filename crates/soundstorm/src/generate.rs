@@ -120,7 +120,9 @@ impl<B: Backend> SoundStorm<B> {
         let semantic = match (&self.semantic, &row.semantic, &row.prompt) {
             (None, None, _) => None,
             (None, Some(_), _) => {
-                return Err(SoundStormError::Semantic("the model is not conditioned on them"));
+                return Err(SoundStormError::Semantic(
+                    "the model is not conditioned on them",
+                ));
             }
             (Some(_), None, _) => {
                 return Err(SoundStormError::Semantic(
@@ -136,7 +138,9 @@ impl<B: Backend> SoundStorm<B> {
                 Some(tokens)
             }
         };
-        let covered = semantic.as_ref().map(|tokens| self.acoustic_frames(tokens.len()));
+        let covered = semantic
+            .as_ref()
+            .map(|tokens| self.acoustic_frames(tokens.len()));
         let frames = match (row.frames, covered) {
             (Some(frames), _) => prompt_frames + frames,
             (None, Some(covered)) => covered,

@@ -41,7 +41,12 @@ impl<B: Backend> SoundStorm<B> {
     ) -> Result<Tensor<B, 1>, SoundStormError> {
         let [rows, levels, frames] = batch.codes.dims();
         let lengths = batch.lengths.clone().unwrap_or_else(|| vec![frames; rows]);
-        self.check_codes("codes", &batch.codes, Some(&lengths), self.codebook_size() - 1)?;
+        self.check_codes(
+            "codes",
+            &batch.codes,
+            Some(&lengths),
+            self.codebook_size() - 1,
+        )?;
         let mask = TrainingMask::draw(&lengths, levels, frames, rng)?;
         self.masked_loss(batch, &mask)
     }
@@ -72,8 +77,14 @@ impl<B: Backend> SoundStorm<B> {
                 .collect();
             let count = rows.len();
             let rows = Tensor::<B, 1, Int>::from_data(TensorData::new(rows, [count]), &device);
-            let logits = self.head.forward(hidden.clone().select(0, rows.clone()), level);
-            let target = batch.codes.clone().select(0, rows.clone()).narrow(1, level, 1);
+            let logits = self
+                .head
+                .forward(hidden.clone().select(0, rows.clone()), level);
+            let target = batch
+                .codes
+                .clone()
+                .select(0, rows.clone())
+                .narrow(1, level, 1);
             let losses = cross_entropy(logits, target.reshape([count, frames]));
             let counted = masked.counted.clone().float().select(0, rows);
             sum = sum + (losses * counted).sum();
@@ -93,5 +104,7 @@ pub(crate) fn cross_entropy<B: Backend>(
     target: Tensor<B, 2, Int>,
 ) -> Tensor<B, 2> {
     let log = activation::log_softmax(logits.cast(DType::F32), 2);
-    log.gather(2, target.unsqueeze_dim(2)).squeeze_dim::<2>(2).neg()
+    log.gather(2, target.unsqueeze_dim(2))
+        .squeeze_dim::<2>(2)
+        .neg()
 }

@@ -40,9 +40,10 @@ impl SoundStormConfig {
             embedding: LevelEmbeddingConfig::new(self.codebook_size, self.num_quantizers, dim)
                 .with_groups(self.grouped_quantizers)
                 .init(device),
-            semantic: self.semantic.clone().map(|semantic| {
-                SemanticConditionConfig { dim, semantic }.init(device)
-            }),
+            semantic: self
+                .semantic
+                .clone()
+                .map(|semantic| SemanticConditionConfig { dim, semantic }.init(device)),
             conformer: self.conformer.init(device),
             head: HeadConfig::new(dim, self.levels(), self.codebook_size)
                 .with_projected(self.head == HeadKind::Projected)
@@ -134,7 +135,8 @@ impl<B: Backend> SoundStorm<B> {
         lengths: Option<&[usize]>,
         level: usize,
     ) -> Tensor<B, 3> {
-        self.head.forward(self.hidden(codes, condition, lengths), level)
+        self.head
+            .forward(self.hidden(codes, condition, lengths), level)
     }
 
     /// The logits of every level.
@@ -184,7 +186,11 @@ impl<B: Backend> SoundStorm<B> {
             });
         }
         let bad = |code: &i64| !(0..=limit as i64).contains(code);
-        let position = codes.to_data().iter::<i64>().enumerate().find(|(_, code)| bad(code));
+        let position = codes
+            .to_data()
+            .iter::<i64>()
+            .enumerate()
+            .find(|(_, code)| bad(code));
         if let Some((index, got)) = position {
             return Err(SoundStormError::Token {
                 what: format!("{what} of level {}", index / frames % levels + 1),

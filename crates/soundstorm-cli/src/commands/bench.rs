@@ -27,7 +27,11 @@ pub(crate) fn run(args: Bench, common: Common) -> Result<()> {
         backend: selected.backend.name(),
         device: selected.description.clone(),
     };
-    selected.run(BenchJob { args, common, about })
+    selected.run(BenchJob {
+        args,
+        common,
+        about,
+    })
 }
 
 struct About {
@@ -144,9 +148,14 @@ impl BenchJob {
     /// Semantic tokens that cover the frames, for a model that takes any.
     fn semantic(&self, config: &SoundStormConfig) -> Option<Vec<i64>> {
         let semantic = config.semantic.as_ref()?;
-        let covered = |tokens: &usize| semantic.acoustic_frames(*tokens) >= self.args.frames as usize;
+        let covered =
+            |tokens: &usize| semantic.acoustic_frames(*tokens) >= self.args.frames as usize;
         let tokens = (1..).find(covered)?;
-        Some((0..tokens).map(|token| (token * 5 % semantic.vocab) as i64).collect())
+        Some(
+            (0..tokens)
+                .map(|token| (token * 5 % semantic.vocab) as i64)
+                .collect(),
+        )
     }
 
     fn codec<B: Backend>(&self, device: &B::Device) -> Result<()> {
@@ -274,7 +283,9 @@ impl BenchJob {
             sorted.first().copied().unwrap_or(median),
             sorted.last().copied().unwrap_or(median),
             sorted.len(),
-            report.peak_mib.map_or("unknown".into(), |mib| format!("{mib:.0} MiB"))
+            report
+                .peak_mib
+                .map_or("unknown".into(), |mib| format!("{mib:.0} MiB"))
         ))
     }
 }

@@ -48,8 +48,10 @@ impl Job for EvalJob {
         let codes = codes_io::tensor::<B>(&rows.codes, &device)?;
         let levels = opened.config.levels();
         let mut progress = Progress::new("evaluating", common.quiet);
-        Ok(model.evaluate(codes, None, rows.semantic.as_deref(), |score| {
-            progress.at(score.level, levels);
-        })?)
+        Ok(
+            model.evaluate(codes, None, rows.semantic.as_deref(), |score| {
+                progress.at(score.level, levels);
+            })?,
+        )
     }
 }

@@ -36,10 +36,18 @@ fn check(args: &Generate) -> Result<()> {
         return Err(usage("--batch 0 generates nothing"));
     }
     if args.batch > 1 && args.output == Path::new("-") {
-        return Err(usage("standard output takes one row, not --batch of several"));
+        return Err(usage(
+            "standard output takes one row, not --batch of several",
+        ));
     }
-    if args.frames == Some(0) || args.seconds.is_some_and(|seconds| !(seconds > 0.0 && seconds < 1e6)) {
-        return Err(usage("--frames and --seconds are above zero, and seconds below a million"));
+    if args.frames == Some(0)
+        || args
+            .seconds
+            .is_some_and(|seconds| !(seconds > 0.0 && seconds < 1e6))
+    {
+        return Err(usage(
+            "--frames and --seconds are above zero, and seconds below a million",
+        ));
     }
     if args.frames.is_none() && args.seconds.is_none() && args.semantic.is_none() {
         return Err(usage("how much? give --seconds, --frames or --semantic"));
@@ -180,7 +188,9 @@ fn frames_of(seconds: f64, config: &SoundStormConfig, spec: Option<CodecSpec>) -
             f64::from(semantic.acoustic_sample_rate) / f64::from(semantic.acoustic_hop)
         }
         (None, None) => {
-            return Err(usage("--seconds needs --codec, which tells the frame rate; or give --frames"));
+            return Err(usage(
+                "--seconds needs --codec, which tells the frame rate; or give --frames",
+            ));
         }
     };
     Ok((seconds * rate).ceil().max(1.0) as usize)

@@ -1,11 +1,12 @@
 //! `soundstorm import`: a foreign checkpoint to a model folder.
 
 use anyhow::Result;
-use soundstorm_hub::ImportOptions;
+use soundstorm_hub::{ImportOptions, import_observed};
 
 use crate::{
     args::{Common, Import},
     output,
+    progress::Progress,
 };
 
 pub(crate) fn run(args: Import, common: &Common) -> Result<()> {
@@ -16,7 +17,11 @@ pub(crate) fn run(args: Import, common: &Common) -> Result<()> {
         force: args.force,
         ..ImportOptions::new(args.from, args.checkpoint, &args.output)
     };
-    let report = soundstorm_hub::import(&options)?;
+    let mut progress = Progress::new("importing", common.quiet);
+    let report = import_observed(&options, |done, of| {
+        progress.at(done as usize, of as usize);
+    })?;
+    drop(progress);
     let imported = &report.imported;
     if common.json {
         return output::json(&serde_json::json!({

@@ -14,7 +14,11 @@ pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
     }
     let info = soundstorm_hub::inspect(&args.path)?;
     let (kind, config, imported) = match &info.folder {
-        Folder::Model(model) => ("SoundStorm model", serde_json::to_value(model)?, &model.imported),
+        Folder::Model(model) => (
+            "SoundStorm model",
+            serde_json::to_value(model)?,
+            &model.imported,
+        ),
         Folder::Codec(codec) => ("codec", serde_json::to_value(codec)?, &codec.imported),
         other => bail!("{}: unknown kind of folder {other:?}", args.path.display()),
     };
@@ -66,7 +70,9 @@ fn codes(args: &Info, common: &Common) -> Result<()> {
         }));
     }
     output::say(&format!("{}: codes", args.path.display()))?;
-    output::say(&format!("batch x levels x frames  {batch} x {levels} x {frames}"))?;
+    output::say(&format!(
+        "batch x levels x frames  {batch} x {levels} x {frames}"
+    ))?;
     output::say(&format!("largest code             {largest}"))?;
     if let Some(frames) = semantic {
         output::say(&format!("semantic tokens          {frames}"))?;

@@ -45,7 +45,9 @@ impl Job for InitJob {
             init_codec::<B>(&config, &args.output, common.seed, args.force, &device)?;
         } else {
             let preset: Preset = args.preset.parse().map_err(|error| {
-                usage(format!("{error}, and the codecs speechtokenizer and speechtokenizer-snake"))
+                usage(format!(
+                    "{error}, and the codecs speechtokenizer and speechtokenizer-snake"
+                ))
             })?;
             let config = apply_settings(&preset.config(), &args.set)?;
             init_model::<B>(&config, &args.output, common.seed, args.force, &device)?;

@@ -28,21 +28,48 @@ fn codes_scores_and_generations_agree() {
     let run = |device: &str| {
         let file = |name: &str| format!("{}-{name}", device.replace(':', "_"));
         let codes = file("codes.safetensors");
-        bench.ok(&["encode", "in.wav", "--codec", codec, "-o", &codes, "--device", device]);
-        let scores = bench.json(&["eval", "--model", model, "--codes", &codes, "--device", device]);
+        bench.ok(&[
+            "encode", "in.wav", "--codec", codec, "-o", &codes, "--device", device,
+        ]);
+        let scores = bench.json(&[
+            "eval", "--model", model, "--codes", &codes, "--device", device,
+        ]);
         let generate = |out: &str, greedy: &[&str]| {
             let args = [
-                "generate", "--model", model, "--codec", codec, "--semantic", &codes, "--prompt",
-                &codes, "--steps", "3,1", "-o", out, "--device", device,
+                "generate",
+                "--model",
+                model,
+                "--codec",
+                codec,
+                "--semantic",
+                &codes,
+                "--prompt",
+                &codes,
+                "--steps",
+                "3,1",
+                "-o",
+                out,
+                "--device",
+                device,
             ];
             bench.ok(&[&args[..], greedy].concat());
         };
         generate(&file("greedy.safetensors"), &["--greedy"]);
         generate(&file("drawn.safetensors"), &[]);
         bench.ok(&[
-            "decode", &codes, "--codec", codec, "--wav-format", "f32", "-o", &file("out.wav"), "--device", device,
+            "decode",
+            &codes,
+            "--codec",
+            codec,
+            "--wav-format",
+            "f32",
+            "-o",
+            &file("out.wav"),
+            "--device",
+            device,
         ]);
-        let audio = soundstorm_audio::read(bench.path(&file("out.wav")), &Default::default()).unwrap();
+        let audio =
+            soundstorm_audio::read(bench.path(&file("out.wav")), &Default::default()).unwrap();
         (
             bench.codes(&codes),
             scores,
@@ -57,10 +84,16 @@ fn codes_scores_and_generations_agree() {
         assert_eq!(want.0, got.0, "{device}: codes");
         let losses = |scores: &Value| -> Vec<f64> {
             let levels = scores["levels"].as_array().unwrap();
-            levels.iter().map(|level| level["loss"].as_f64().unwrap()).collect()
+            levels
+                .iter()
+                .map(|level| level["loss"].as_f64().unwrap())
+                .collect()
         };
         for (want, got) in losses(&want.1).iter().zip(losses(&got.1)) {
-            assert!((want - got).abs() < 1e-4, "{device}: loss {got} and not {want}");
+            assert!(
+                (want - got).abs() < 1e-4,
+                "{device}: loss {got} and not {want}"
+            );
         }
         assert_eq!(want.2, got.2, "{device}: greedy tokens");
         assert_eq!(want.3, got.3, "{device}: drawn tokens");
@@ -79,13 +112,24 @@ fn number_types_are_casts() {
     bench.recording("in.wav", 40 * HOP, RATE);
     bench.ok(&["encode", "in.wav", "--codec", codec, "-o", "in.safetensors"]);
     let loss = |dtype: &str| {
-        let args = ["eval", "--model", model, "--codes", "in.safetensors", "--dtype", dtype];
+        let args = [
+            "eval",
+            "--model",
+            model,
+            "--codes",
+            "in.safetensors",
+            "--dtype",
+            dtype,
+        ];
         bench.json(&args)["levels"][0]["loss"].as_f64().unwrap()
     };
     let single = loss("f32");
     for dtype in ["bf16", "f16"] {
         let half = loss(dtype);
         assert_ne!(single, half);
-        assert!((single - half).abs() < 0.05, "{dtype}: {half} and not {single}");
+        assert!(
+            (single - half).abs() < 0.05,
+            "{dtype}: {half} and not {single}"
+        );
     }
 }

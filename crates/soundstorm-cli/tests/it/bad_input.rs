@@ -11,10 +11,16 @@ fn refuse(bench: &Bench, args: &[&str], status: i32, words: &[&str]) {
     let (code, error) = bench.fails(args);
     assert_eq!(code, status, "{args:?}: {error}");
     for word in words {
-        assert!(error.contains(word), "{args:?} does not say {word:?}: {error}");
+        assert!(
+            error.contains(word),
+            "{args:?} does not say {word:?}: {error}"
+        );
     }
     if let Some(at) = args.iter().position(|arg| *arg == "-o") {
-        assert!(!bench.path(args[at + 1]).exists(), "{args:?} left an output");
+        assert!(
+            !bench.path(args[at + 1]).exists(),
+            "{args:?} left an output"
+        );
     }
 }
 
@@ -31,22 +37,82 @@ fn copy(from: &str, to: &Path) {
 fn wrong_calls_end_with_two() {
     let bench = Bench::new();
     let (codec, model) = folders();
-    refuse(&bench, &["encode", "x.wav", "--codec", codec, "-o", "y", "--device", "tpu"], 2, &["tpu", "cuda"]);
+    refuse(
+        &bench,
+        &[
+            "encode", "x.wav", "--codec", codec, "-o", "y", "--device", "tpu",
+        ],
+        2,
+        &["tpu", "cuda"],
+    );
     refuse(&bench, &["speak"], 2, &["speak"]);
-    refuse(&bench, &["generate", "--model", model, "--frames", "3", "-o", "y.wav"], 2, &["--codec"]);
-    refuse(&bench, &["generate", "--model", model, "-o", "y.safetensors"], 2, &["--seconds"]);
-    refuse(&bench, &["generate", "--model", model, "--frames", "0", "-o", "y.safetensors"], 2, &["above zero"]);
-    refuse(&bench, &["generate", "--model", model, "--frames", "3", "-o", "y.safetensors"], 2, &["--semantic"]);
-    refuse(&bench, &["init", "--preset", "tiny", "-o", "y"], 2, &["tiny", "small"]);
-    refuse(&bench, &["import", "--from", "nowhere", "x", "-o", "y"], 2, &["nowhere", "speechtokenizer"]);
-    refuse(&bench, &["init", "--preset", "small", "--set", "heads", "-o", "y"], 2, &["key=value"]);
+    refuse(
+        &bench,
+        &["generate", "--model", model, "--frames", "3", "-o", "y.wav"],
+        2,
+        &["--codec"],
+    );
+    refuse(
+        &bench,
+        &["generate", "--model", model, "-o", "y.safetensors"],
+        2,
+        &["--seconds"],
+    );
+    refuse(
+        &bench,
+        &[
+            "generate",
+            "--model",
+            model,
+            "--frames",
+            "0",
+            "-o",
+            "y.safetensors",
+        ],
+        2,
+        &["above zero"],
+    );
+    refuse(
+        &bench,
+        &[
+            "generate",
+            "--model",
+            model,
+            "--frames",
+            "3",
+            "-o",
+            "y.safetensors",
+        ],
+        2,
+        &["--semantic"],
+    );
+    refuse(
+        &bench,
+        &["init", "--preset", "tiny", "-o", "y"],
+        2,
+        &["tiny", "small"],
+    );
+    refuse(
+        &bench,
+        &["import", "--from", "nowhere", "x", "-o", "y"],
+        2,
+        &["nowhere", "speechtokenizer"],
+    );
+    refuse(
+        &bench,
+        &["init", "--preset", "small", "--set", "heads", "-o", "y"],
+        2,
+        &["key=value"],
+    );
 }
 
 #[test]
 fn devices_that_are_not_there_are_refused() {
     let bench = Bench::new();
     for device in ["cuda", "cuda:7", "wgpu:93"] {
-        let args = ["init", "--preset", "small", "--set", "depth=1", "-o", "y", "--device", device];
+        let args = [
+            "init", "--preset", "small", "--set", "depth=1", "-o", "y", "--device", device,
+        ];
         refuse(&bench, &args, 1, &[device.split(':').next().unwrap()]);
     }
 }
@@ -54,7 +120,10 @@ fn devices_that_are_not_there_are_refused() {
 #[test]
 fn auto_falls_back_to_the_cpu() {
     let bench = Bench::new();
-    bench.ok(&["init", "--preset", "small", "--set", "depth=1", "--set", "dim=22", "-o", "y", "--device", "auto"]);
+    bench.ok(&[
+        "init", "--preset", "small", "--set", "depth=1", "--set", "dim=22", "-o", "y", "--device",
+        "auto",
+    ]);
 }
 
 #[test]
@@ -62,7 +131,12 @@ fn bad_audio_is_refused() {
     let bench = Bench::new();
     let (codec, _) = folders();
     let encode = |name: &str, words: &[&str]| {
-        refuse(&bench, &["encode", name, "--codec", codec, "-o", "y.safetensors"], 1, words);
+        refuse(
+            &bench,
+            &["encode", name, "--codec", codec, "-o", "y.safetensors"],
+            1,
+            words,
+        );
     };
     encode("missing.wav", &["missing.wav", "no such file"]);
 
@@ -89,12 +163,35 @@ fn bad_levels_and_codes_are_refused() {
     let (codec, model) = folders();
     bench.recording("in.wav", 1200, RATE);
     for levels in ["0", "6"] {
-        let args = ["encode", "in.wav", "--codec", codec, "--levels", levels, "-o", "y.safetensors"];
+        let args = [
+            "encode",
+            "in.wav",
+            "--codec",
+            codec,
+            "--levels",
+            levels,
+            "-o",
+            "y.safetensors",
+        ];
         refuse(&bench, &args, 1, &["5 levels"]);
     }
-    bench.ok(&["encode", "in.wav", "--codec", codec, "--levels", "3", "-o", "three.safetensors"]);
+    bench.ok(&[
+        "encode",
+        "in.wav",
+        "--codec",
+        codec,
+        "--levels",
+        "3",
+        "-o",
+        "three.safetensors",
+    ]);
     let eval = |name: &str, words: &[&str]| {
-        refuse(&bench, &["eval", "--model", model, "--codes", name], 1, words);
+        refuse(
+            &bench,
+            &["eval", "--model", model, "--codes", name],
+            1,
+            words,
+        );
     };
     eval("three.safetensors", &["4 levels", "have 3"]);
 
@@ -105,10 +202,27 @@ fn bad_levels_and_codes_are_refused() {
     bytes[at..].copy_from_slice(&19i64.to_le_bytes());
     fs::write(bench.path("high.safetensors"), &bytes).unwrap();
     eval("high.safetensors", &["19", "level 5"]);
-    refuse(&bench, &["decode", "high.safetensors", "--codec", codec, "-o", "y.wav"], 1, &["19", "level 5"]);
+    refuse(
+        &bench,
+        &[
+            "decode",
+            "high.safetensors",
+            "--codec",
+            codec,
+            "-o",
+            "y.wav",
+        ],
+        1,
+        &["19", "level 5"],
+    );
     bytes[at..].copy_from_slice(&(-1i64).to_le_bytes());
     fs::write(bench.path("low.safetensors"), &bytes).unwrap();
-    refuse(&bench, &["decode", "low.safetensors", "--codec", codec, "-o", "y.wav"], 1, &["-1"]);
+    refuse(
+        &bench,
+        &["decode", "low.safetensors", "--codec", codec, "-o", "y.wav"],
+        1,
+        &["-1"],
+    );
     fs::write(bench.path("cut.safetensors"), &bytes[..at - 3]).unwrap();
     eval("cut.safetensors", &["truncated"]);
     eval("missing.safetensors", &["missing.safetensors"]);
@@ -122,7 +236,12 @@ fn damaged_folders_are_refused() {
     let (codec, _) = folders();
     bench.ok(&["encode", "in.wav", "--codec", codec, "-o", "in.safetensors"]);
     let eval = |name: &str, words: &[&str]| {
-        refuse(&bench, &["eval", "--model", name, "--codes", "in.safetensors"], 1, words);
+        refuse(
+            &bench,
+            &["eval", "--model", name, "--codes", "in.safetensors"],
+            1,
+            words,
+        );
     };
     eval("nowhere", &["nowhere"]);
     eval(codec, &["codec"]);
@@ -145,7 +264,15 @@ fn damaged_folders_are_refused() {
     eval("shallow", &["unexpected tensors", "blocks.1"]);
     copy(model, &bench.path("narrow"));
     edit("narrow", "\"ff_mult\": 4", "\"ff_mult\": 3");
-    eval("narrow", &["misshaped tensors", "expand.weight", "[26, 78]", "[26, 104]"]);
+    eval(
+        "narrow",
+        &[
+            "misshaped tensors",
+            "expand.weight",
+            "[26, 78]",
+            "[26, 104]",
+        ],
+    );
 
     copy(model, &bench.path("cut"));
     let weights = bench.path("cut").join("model.safetensors");
@@ -157,10 +284,18 @@ fn damaged_folders_are_refused() {
 #[test]
 fn checkpoints_that_run_code_are_refused() {
     let bench = Bench::new();
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../soundstorm-hub/tests/fixtures/pickle");
+    let fixtures =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../soundstorm-hub/tests/fixtures/pickle");
     for name in ["evil.pt", "evil_legacy.pt", "evil.pkl"] {
         let path = fixtures.join(name);
-        let args = ["import", "--from", "soundstorm-pytorch", path.to_str().unwrap(), "-o", "y"];
+        let args = [
+            "import",
+            "--from",
+            "soundstorm-pytorch",
+            path.to_str().unwrap(),
+            "-o",
+            "y",
+        ];
         refuse(&bench, &args, 1, &["system"]);
     }
 }

@@ -11,8 +11,21 @@ fn the_source_keeps_its_length_and_rate_and_the_seed_its_bytes() {
         bench.recording("words.wav", samples, rate);
         let convert = |out: &str, seed: &str| {
             bench.ok(&[
-                "convert", "--model", model, "--codec", codec, "--source", "words.wav",
-                "--prompt", "voice.wav", "--steps", "3,1", "--seed", seed, "-o", out,
+                "convert",
+                "--model",
+                model,
+                "--codec",
+                codec,
+                "--source",
+                "words.wav",
+                "--prompt",
+                "voice.wav",
+                "--steps",
+                "3,1",
+                "--seed",
+                seed,
+                "-o",
+                out,
             ]);
             std::fs::read(bench.path(out)).unwrap()
         };

@@ -15,8 +15,23 @@ fn codes_are_generated_for_each_row_and_repeat_with_the_seed() {
     let (codec, model) = encoded(&bench);
     let generate = |out: &str, seed: &str, batch: &str| {
         bench.ok(&[
-            "generate", "--model", model, "--codec", codec, "--semantic", "in.safetensors",
-            "--prompt", "in.wav", "--steps", "3,1", "--seed", seed, "--batch", batch, "-o", out,
+            "generate",
+            "--model",
+            model,
+            "--codec",
+            codec,
+            "--semantic",
+            "in.safetensors",
+            "--prompt",
+            "in.wav",
+            "--steps",
+            "3,1",
+            "--seed",
+            seed,
+            "--batch",
+            batch,
+            "-o",
+            out,
         ]);
         bench.codes(out)
     };
@@ -41,8 +56,18 @@ fn audio_is_what_decoding_the_codes_gives() {
     let (codec, model) = encoded(&bench);
     let generate = |out: &str| {
         bench.ok(&[
-            "generate", "--model", model, "--codec", codec, "--semantic", "in.safetensors",
-            "--greedy", "--batch", "2", "-o", out,
+            "generate",
+            "--model",
+            model,
+            "--codec",
+            codec,
+            "--semantic",
+            "in.safetensors",
+            "--greedy",
+            "--batch",
+            "2",
+            "-o",
+            out,
         ])
     };
     generate("x.wav");
@@ -58,7 +83,15 @@ fn audio_is_what_decoding_the_codes_gives() {
 fn seconds_and_frames_say_how_much() {
     let bench = Bench::new();
     let (codec, model) = encoded(&bench);
-    let base = ["generate", "--model", model, "--codec", codec, "--semantic", "in.safetensors"];
+    let base = [
+        "generate",
+        "--model",
+        model,
+        "--codec",
+        codec,
+        "--semantic",
+        "in.safetensors",
+    ];
     // 0.05 s are 26.7 frames of 30 samples at 16 kHz.
     let report = bench.json(&[&base[..], &["--seconds", "0.05", "-o", "s.safetensors"]].concat());
     assert_eq!(report["frames"], 27);
@@ -74,8 +107,17 @@ fn prompts_are_audio_or_codes() {
     let (codec, model) = encoded(&bench);
     let generate = |prompt: &str, out: &str| {
         bench.ok(&[
-            "generate", "--model", model, "--codec", codec, "--semantic", "in.safetensors",
-            "--prompt", prompt, "-o", out,
+            "generate",
+            "--model",
+            model,
+            "--codec",
+            codec,
+            "--semantic",
+            "in.safetensors",
+            "--prompt",
+            prompt,
+            "-o",
+            out,
         ]);
         bench.codes(out).1
     };

@@ -7,8 +7,17 @@ fn every_command_explains_itself() {
     let bench = Bench::new();
     let help = bench.ok(&["--help"]);
     for command in [
-        "encode", "decode", "generate", "convert", "eval", "import", "init", "bench", "info",
-        "doctor", "completions",
+        "encode",
+        "decode",
+        "generate",
+        "convert",
+        "eval",
+        "import",
+        "init",
+        "bench",
+        "info",
+        "doctor",
+        "completions",
     ] {
         assert!(help.contains(command), "{command}");
         let own = bench.ok(&[command, "--help"]);
@@ -45,7 +54,9 @@ fn info_counts_and_tells_where_weights_come_from() {
 fn init_repeats_with_its_seed() {
     let bench = Bench::new();
     let hash = |name: &str, seed: &str| {
-        let args = ["init", "--preset", "small", "--set", "dim=22", "--set", "depth=1", "-o", name];
+        let args = [
+            "init", "--preset", "small", "--set", "dim=22", "--set", "depth=1", "-o", name,
+        ];
         bench.json(&[&args[..], &["--seed", seed]].concat())["sha256"].clone()
     };
     let first = hash("a", "5");
@@ -56,12 +67,17 @@ fn init_repeats_with_its_seed() {
 #[test]
 fn bench_reports_what_it_did() {
     let bench = Bench::new();
-    let args = ["bench", "--preset", "small", "--frames", "5", "--runs", "2", "--warmup", "0"];
+    let args = [
+        "bench", "--preset", "small", "--frames", "5", "--runs", "2", "--warmup", "0",
+    ];
     let report = bench.json(&[&args[..], &["--work", "generate", "--steps", "2,1"]].concat());
     assert_eq!(report["passes"], 9);
     assert_eq!(report["levels"], 8);
     assert_eq!(report["parameters"], 15_021_568);
     let (min, median, max) = (&report["min_s"], &report["median_s"], &report["max_s"]);
     assert!(min.as_f64() <= median.as_f64() && median.as_f64() <= max.as_f64());
-    assert_eq!(bench.json(&[&args[..], &["--work", "forward"]].concat())["passes"], 1);
+    assert_eq!(
+        bench.json(&[&args[..], &["--work", "forward"]].concat())["passes"],
+        1
+    );
 }

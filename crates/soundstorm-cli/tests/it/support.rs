@@ -93,19 +93,29 @@ pub(crate) fn tensor(path: &Path, name: &str) -> (Vec<usize>, Vec<i64>) {
     let bytes = std::fs::read(path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let view = file.tensor(name).unwrap();
-    let values = view.data().chunks(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()));
+    let values = view
+        .data()
+        .chunks(8)
+        .map(|b| i64::from_le_bytes(b.try_into().unwrap()));
     (view.shape().to_vec(), values.collect())
 }
 
 /// A model for the small codec: it takes the first level and makes the others.
 const MODEL: [&str; 14] = [
-    "--set", "codebook_size=19",
-    "--set", "num_quantizers=4",
-    "--set", "vocab=19",
-    "--set", "dim=26",
-    "--set", "depth=2",
-    "--set", "heads=2",
-    "--set", "dim_head=6",
+    "--set",
+    "codebook_size=19",
+    "--set",
+    "num_quantizers=4",
+    "--set",
+    "vocab=19",
+    "--set",
+    "dim=26",
+    "--set",
+    "depth=2",
+    "--set",
+    "heads=2",
+    "--set",
+    "dim_head=6",
 ];
 
 /// The small codec's and model's folders, made once for all tests.
@@ -118,9 +128,20 @@ pub(crate) fn folders() -> (&'static str, &'static str) {
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
         let codec = text(bench.path("codec"));
         let checkpoint = text(fixtures.join("elu.pt"));
-        bench.ok(&["import", "--from", "speechtokenizer", &checkpoint, "-o", &codec]);
+        bench.ok(&[
+            "import",
+            "--from",
+            "speechtokenizer",
+            &checkpoint,
+            "-o",
+            &codec,
+        ]);
         let model = text(bench.path("model"));
-        bench.ok(&[&["init", "--preset", "uslm", "-o", &model, "--seed", "7"], &MODEL[..]].concat());
+        bench.ok(&[
+            &["init", "--preset", "uslm", "-o", &model, "--seed", "7"],
+            &MODEL[..],
+        ]
+        .concat());
         (bench, codec, model)
     });
     (codec, model)

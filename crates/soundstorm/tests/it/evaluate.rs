@@ -39,10 +39,14 @@ fn finer_levels_are_masked() {
 fn padding_counts_in_nothing() {
     let model = model::<B>(&config());
     let batch = codes::<B>(2, 11, 3);
-    let both = model.evaluate(batch.clone(), Some(&[7, 11]), None, |_| ()).unwrap();
+    let both = model
+        .evaluate(batch.clone(), Some(&[7, 11]), None, |_| ())
+        .unwrap();
     let short = batch.clone().narrow(0, 0, 1).narrow(2, 0, 7);
     let short = model.evaluate(short, None, None, |_| ()).unwrap();
-    let long = model.evaluate(batch.narrow(0, 1, 1), None, None, |_| ()).unwrap();
+    let long = model
+        .evaluate(batch.narrow(0, 1, 1), None, None, |_| ())
+        .unwrap();
     for level in 0..LEVELS {
         let want = (7.0 * short[level].loss + 11.0 * long[level].loss) / 18.0;
         assert!((both[level].loss - want).abs() < 1e-5);

@@ -15,7 +15,9 @@ fn prompt(frames: usize, conditioned: bool) -> Prompt {
 }
 
 fn row(frames: usize, seed: u64, prompt: Option<Prompt>) -> GenerateRow {
-    let semantic = (0..frames as i64).map(|t| (t * 3 + seed as i64 % 5) % 11).collect();
+    let semantic = (0..frames as i64)
+        .map(|t| (t * 3 + seed as i64 % 5) % 11)
+        .collect();
     GenerateRow {
         frames: Some(frames),
         seed,
@@ -115,12 +117,16 @@ fn greedy_generation_is_the_argmax_level_by_level() {
         ..GenerateRow::default()
     }];
     let mut passes = 0;
-    let got = model.generate(&rows, &options, |info| passes = info.passes_done).unwrap();
+    let got = model
+        .generate(&rows, &options, |info| passes = info.passes_done)
+        .unwrap();
     assert_eq!(passes, LEVELS);
 
     let mut tokens = Tensor::<B, 3, Int>::full([1, LEVELS, 7], CODES as i64, &Default::default());
     for level in 0..LEVELS {
-        let best = model.level_logits(tokens.clone(), None, None, level).argmax(2);
+        let best = model
+            .level_logits(tokens.clone(), None, None, level)
+            .argmax(2);
         let best = best.reshape([1, 1, 7]);
         tokens = tokens.slice_assign([0..1, level..level + 1, 0..7], best);
     }
@@ -132,7 +138,9 @@ fn greedy_generation_is_the_argmax_level_by_level() {
 fn only_the_level_asked_for_is_projected() {
     let mut model = model::<B>(&config());
     let frames = codes(1, 7, 1);
-    let before = model.level_logits(frames.clone(), None, None, 2).into_data();
+    let before = model
+        .level_logits(frames.clone(), None, None, 2)
+        .into_data();
     let all = model.logits(frames.clone(), None, None);
     let third = all.narrow(1, 2, 1).reshape([1, 7, CODES]);
     third.into_data().assert_eq(&before, true);
@@ -141,7 +149,10 @@ fn only_the_level_asked_for_is_projected() {
     let nan = burn::tensor::Tensor::<B, 2>::full([LEVELS, CODES], f32::NAN, &device);
     let own = model.head.bias.val().narrow(0, 2, 1);
     model.head.bias = burn::module::Param::from_tensor(nan.slice_assign([2..3, 0..CODES], own));
-    model.level_logits(frames, None, None, 2).into_data().assert_eq(&before, true);
+    model
+        .level_logits(frames, None, None, 2)
+        .into_data()
+        .assert_eq(&before, true);
 }
 
 #[test]

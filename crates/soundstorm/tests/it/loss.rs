@@ -43,24 +43,30 @@ fn only_the_masked_tokens_of_one_level_count() {
     let model = model::<B>(&config());
     let frames = 11;
     let mask = (0..)
-        .map(|seed| TrainingMask::draw(&[frames], LEVELS, frames, &mut StdRng::seed_from_u64(seed)).unwrap())
+        .map(|seed| {
+            TrainingMask::draw(&[frames], LEVELS, frames, &mut StdRng::seed_from_u64(seed)).unwrap()
+        })
         .find(|mask| mask.rows()[0].level == 1 && mask.rows()[0].prompt > 2)
         .unwrap();
     let row = &mask.rows()[0];
     let given = codes::<B>(1, frames, 1);
     let base = masked_loss(&model, &TrainingBatch::new(given.clone()), &mask);
     let change = |level: usize, frame: usize| {
-        let token = given.clone().slice([0..1, level..level + 1, frame..frame + 1]);
-        let changed = given.clone().slice_assign(
-            [0..1, level..level + 1, frame..frame + 1],
-            (token + 1) % 17,
-        );
+        let token = given
+            .clone()
+            .slice([0..1, level..level + 1, frame..frame + 1]);
+        let changed = given
+            .clone()
+            .slice_assign([0..1, level..level + 1, frame..frame + 1], (token + 1) % 17);
         (masked_loss(&model, &TrainingBatch::new(changed), &mask) - base).abs() > 1e-6
     };
     let masked = (0..frames).find(|&frame| row.masked[frame]).unwrap();
     assert!(change(1, masked), "a target counts");
     assert!(change(0, masked), "coarser levels are seen");
-    assert!(!change(2, row.prompt), "finer levels after the prompt are not");
+    assert!(
+        !change(2, row.prompt),
+        "finer levels after the prompt are not"
+    );
     assert!(change(3, 0), "finer levels of the prompt are");
 }
 

@@ -62,7 +62,10 @@ pub(crate) fn model<Bk: Backend>(config: &SoundStormConfig) -> SoundStorm<Bk> {
     }
     impl Fill {
         fn next(&mut self) -> f32 {
-            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            self.0 = self
+                .0
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             (self.0 >> 33) as f32 / 2f32.powi(31) - 0.5
         }
     }
@@ -73,6 +76,11 @@ pub(crate) fn model<Bk: Backend>(config: &SoundStormConfig) -> SoundStorm<Bk> {
 /// Codes that look random, `[batch, levels, frames]`.
 pub(crate) fn codes<Bk: Backend>(batch: usize, frames: usize, salt: usize) -> Tensor<Bk, 3, Int> {
     let count = batch * LEVELS * frames;
-    let values: Vec<i64> = (0..count).map(|i| ((i * 31 + salt * 7 + i * i) % CODES) as i64).collect();
-    Tensor::from_data(TensorData::new(values, [batch, LEVELS, frames]), &Default::default())
+    let values: Vec<i64> = (0..count)
+        .map(|i| ((i * 31 + salt * 7 + i * i) % CODES) as i64)
+        .collect();
+    Tensor::from_data(
+        TensorData::new(values, [batch, LEVELS, frames]),
+        &Default::default(),
+    )
 }
