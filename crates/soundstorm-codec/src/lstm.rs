@@ -125,8 +125,6 @@ impl<B: Backend> LstmLayer<B> {
         // With the batch as rows of the product, weights stay as they are stored.
         let weight = self.hidden.val().swap_dims(2, 3);
 
-        // One direction after the other: a step reads all of its weights, and
-        // those of one direction may fit a cache where those of both do not.
         let mut outputs = Vec::with_capacity(directions);
         for direction in 0..directions {
             let gates = gates.clone().narrow(1, direction, 1);

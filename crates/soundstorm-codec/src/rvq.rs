@@ -80,17 +80,11 @@ impl<B: Backend> ResidualVectorQuantizer<B> {
     /// If there are fewer codebooks than levels, or no levels.
     pub fn decode(&self, codes: Tensor<B, 3, Int>) -> Tensor<B, 3> {
         let [batch, levels, frames] = codes.dims();
-        let mut sum: Option<Tensor<B, 2>> = None;
-        for (level, codebook) in self.codebooks[..levels].iter().enumerate() {
+        let vectors = |level: usize| {
             let rows = codes.clone().narrow(1, level, 1).reshape([batch * frames]);
-            let vectors = codebook.val().select(0, rows);
-            sum = Some(match sum {
-                None => vectors,
-                Some(sum) => sum + vectors,
-            });
-        }
-        #[expect(clippy::expect_used, reason = "documented: there is a level")]
-        let sum = sum.expect("no levels to decode");
+            self.codebooks[level].val().select(0, rows)
+        };
+        let sum = (1..levels).fold(vectors(0), |sum, level| sum + vectors(level));
         let [_, dimension] = sum.dims();
         sum.reshape([batch, frames, dimension]).swap_dims(1, 2)
     }
