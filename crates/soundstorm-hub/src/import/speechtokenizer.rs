@@ -132,9 +132,6 @@ fn check(rules: &[ImportRule], source: &dyn TensorSource) -> (TensorReport, BTre
             ImportSource::StackedSums { names, shape } => {
                 names.iter().flatten().for_each(|name| one(name, shape));
             }
-            ImportSource::StackedTransposed { names, shape } => {
-                names.iter().for_each(|name| one(name, shape));
-            }
             ImportSource::WeightNorm { base } => {
                 let has = |name: &String| source.tensors().contains_key(name);
                 let folded = format!("{base}.weight");
