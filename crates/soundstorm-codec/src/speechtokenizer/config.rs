@@ -139,14 +139,14 @@ impl SpeechTokenizerConfig {
             .ok()
             .and_then(|stages| 2usize.checked_pow(stages))
             .and_then(|times| times.checked_mul(self.filters));
-        if self.filters < COMPRESS || !widest.is_some_and(|widest| widest <= LIMIT) {
+        if self.filters < COMPRESS || widest.is_none_or(|widest| widest > LIMIT) {
             let expected = "at least 2, and at most 2^20 when doubled once a stride";
             return invalid("filters", expected, self.filters.to_string());
         }
         let dilation = u32::try_from(self.residual_layers.saturating_sub(1))
             .ok()
             .and_then(|power| self.dilation_base.checked_pow(power));
-        if self.residual_layers > 64 || !dilation.is_some_and(|dilation| dilation <= LIMIT) {
+        if self.residual_layers > 64 || dilation.is_none_or(|dilation| dilation > LIMIT) {
             let expected = "at most 64, and dilations up to 2^20";
             return invalid(
                 "residual_layers",
