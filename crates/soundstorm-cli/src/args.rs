@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Common {
-    /// Where to compute: auto, cpu, ndarray, wgpu[:N], wgpu:cpu or cuda[:N]
+    /// Where to compute: auto, cpu, ndarray, wgpu or wgpu:N, wgpu:cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
     pub(crate) device: DeviceArg,
     /// Number type of weights and activations: f32, bf16 or f16
