@@ -1,3 +1,4 @@
+//! MaskGIT schedules, training masks and coarse-to-fine parallel decoding over a closure.
 #![doc = include_str!("../README.md")]
 
 pub mod confidence;
