@@ -6,9 +6,9 @@ use burn::{
     config::Config,
     module::{Initializer, Module, Param},
     nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig},
-    tensor::{Bool, Tensor, backend::Backend, module::conv1d, ops::PaddedConvOptions},
+    tensor::{Bool, Tensor, backend::Backend},
 };
-use soundstorm_nn::{ChannelNorm, ChannelNormConfig, glu, swish};
+use soundstorm_nn::{ChannelNorm, ChannelNormConfig, depthwise, linear_glu, swish};
 
 /// Configuration of [`ConvolutionModule`].
 #[derive(Config, Debug)]
@@ -94,28 +94,16 @@ impl<B: Backend> ConvolutionModule<B> {
     /// - `x`, output: `[batch, frames, dim]`
     /// - `mask`: `[batch, frames]`, true for real frames
     pub fn forward(&self, x: Tensor<B, 3>, mask: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
-        let mut x = glu(self.expand.forward(self.norm.forward(x)));
-        if let Some(mask) = mask {
-            let padding = mask.bool_not().unsqueeze_dim::<3>(2).expand(x.dims());
-            x = x.mask_fill(padding, 0.0);
-        }
-        let x = self.depthwise(x.swap_dims(1, 2)).swap_dims(1, 2);
-        let x = self.channel_norm.forward(swish(x));
-        self.dropout.forward(self.contract.forward(x))
-    }
-
-    /// # Shapes
-    /// - input, output: `[batch, channels, frames]`
-    fn depthwise(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let channels = x.dims()[1];
-        let options =
-            PaddedConvOptions::asymmetric([1], [self.pad_left], [self.pad_right], [1], channels);
-        conv1d(
+        let x = linear_glu(self.norm.forward(x), &self.expand);
+        let x = depthwise(
             x,
             self.depthwise_weight.val(),
-            Some(self.depthwise_bias.val()),
-            options,
-        )
+            self.depthwise_bias.val(),
+            [self.pad_left, self.pad_right],
+            mask.as_ref(),
+        );
+        let x = self.channel_norm.forward(swish(x));
+        self.dropout.forward(self.contract.forward(x))
     }
 }
 

@@ -6,7 +6,7 @@ use burn::{
     nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig},
     tensor::{Tensor, backend::Backend},
 };
-use soundstorm_nn::swish;
+use soundstorm_nn::linear_swish;
 
 /// Configuration of [`FeedForward`].
 #[derive(Config, Debug)]
@@ -52,7 +52,7 @@ impl<B: Backend> FeedForward<B> {
     /// # Shapes
     /// - input, output: `[batch, frames, dim]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let hidden = swish(self.expand.forward(self.norm.forward(x)));
+        let hidden = linear_swish(self.norm.forward(x), &self.expand);
         let hidden = self.dropout.forward(hidden);
         self.dropout.forward(self.contract.forward(hidden)) * 0.5
     }

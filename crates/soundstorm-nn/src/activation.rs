@@ -1,13 +1,17 @@
-//! Swish and the gated linear unit (Conformer, arXiv 2005.08100, section 2).
+//! Swish and the gated linear unit (Conformer, arXiv 2005.08100, section 2),
+//! alone and after a linear layer.
 
-use burn::tensor::{Tensor, activation, backend::Backend};
+use burn::{
+    nn::Linear,
+    tensor::{Tensor, activation, backend::Backend},
+};
 
 /// Swish, `x * sigmoid(x)`.
 ///
 /// # Shapes
 /// - input, output: any
 pub fn swish<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    activation::silu(x)
+    biased_swish(x, None)
 }
 
 /// Gated linear unit over the last dimension: the first half, times the sigmoid
@@ -16,20 +20,111 @@ pub fn swish<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 /// # Shapes
 /// - input: `[..., 2 * channels]`
 /// - output: `[..., channels]`
+///
+/// # Panics
+/// If the number of channels is odd.
 pub fn glu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    let mut halves = x.chunk(2, D - 1).into_iter();
-    match (halves.next(), halves.next()) {
-        (Some(value), Some(gate)) => value * activation::sigmoid(gate),
-        _ => panic!("glu needs an even number of channels, at least two"),
+    biased_glu(x, None)
+}
+
+/// A linear layer, then [`swish`].
+///
+/// # Shapes
+/// - input: `[batch, frames, input]`
+/// - output: `[batch, frames, output]`
+pub fn linear_swish<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B, 3> {
+    biased_swish(product(x, linear), bias(linear).as_ref())
+}
+
+/// A linear layer, then [`glu`].
+///
+/// # Shapes
+/// - input: `[batch, frames, input]`
+/// - output: `[batch, frames, output / 2]`
+pub fn linear_glu<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B, 3> {
+    biased_glu(product(x, linear), bias(linear).as_ref())
+}
+
+/// The layer's product alone, as one of two matrices.
+fn product<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B, 3> {
+    let weight = linear.weight.val();
+    let [batch, frames, input] = x.dims();
+    let output = weight.dims()[1];
+    x.reshape([batch * frames, input])
+        .matmul(weight)
+        .reshape([batch, frames, output])
+}
+
+fn bias<B: Backend>(linear: &Linear<B>) -> Option<Tensor<B, 1>> {
+    linear.bias.as_ref().map(|bias| bias.val())
+}
+
+fn biased_swish<B: Backend, const D: usize>(
+    x: Tensor<B, D>,
+    bias: Option<&Tensor<B, 1>>,
+) -> Tensor<B, D> {
+    #[cfg(feature = "flex")]
+    let x = match crate::flex::swish(x, bias) {
+        Ok(done) => return done,
+        Err(x) => x,
+    };
+    plain_swish(x, bias)
+}
+
+fn plain_swish<B: Backend, const D: usize>(
+    x: Tensor<B, D>,
+    bias: Option<&Tensor<B, 1>>,
+) -> Tensor<B, D> {
+    activation::silu(add(x, bias))
+}
+
+fn biased_glu<B: Backend, const D: usize>(
+    x: Tensor<B, D>,
+    bias: Option<&Tensor<B, 1>>,
+) -> Tensor<B, D> {
+    assert_eq!(
+        x.dims()[D - 1] % 2,
+        0,
+        "glu needs an even number of channels"
+    );
+    #[cfg(feature = "flex")]
+    let x = match crate::flex::glu(x, bias) {
+        Ok(done) => return done,
+        Err(x) => x,
+    };
+    plain_glu(x, bias)
+}
+
+fn plain_glu<B: Backend, const D: usize>(
+    x: Tensor<B, D>,
+    bias: Option<&Tensor<B, 1>>,
+) -> Tensor<B, D> {
+    let x = add(x, bias);
+    let half = x.dims()[D - 1] / 2;
+    let value = x.clone().narrow(D - 1, 0, half);
+    value * activation::sigmoid(x.narrow(D - 1, half, half))
+}
+
+fn add<B: Backend, const D: usize>(x: Tensor<B, D>, bias: Option<&Tensor<B, 1>>) -> Tensor<B, D> {
+    match bias {
+        Some(bias) => x + bias.clone().unsqueeze(),
+        None => x,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{TensorData, Tolerance};
+    use burn::{
+        nn::LinearConfig,
+        tensor::{Distribution, TensorData, Tolerance},
+    };
 
     type B = burn_flex::Flex;
+
+    fn random<const D: usize>(shape: [usize; D]) -> Tensor<B, D> {
+        Tensor::random(shape, Distribution::Normal(0.0, 3.0), &Default::default())
+    }
 
     #[test]
     fn swish_and_glu_follow_their_definitions() {
@@ -47,5 +142,45 @@ mod tests {
         glu(x)
             .into_data()
             .assert_approx_eq::<f32>(&TensorData::new(want, [1, 3]), Tolerance::absolute(1e-6));
+    }
+
+    #[test]
+    fn after_a_linear_layer_they_are_what_they_are_alone() {
+        let x = random([2, 7, 5]);
+        for bias in [false, true] {
+            let linear = LinearConfig::new(5, 22)
+                .with_bias(bias)
+                .init::<B>(&Default::default());
+            let close = |got: Tensor<B, 3>, want: Tensor<B, 3>| {
+                assert_eq!(got.dims(), want.dims());
+                got.into_data()
+                    .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-5));
+            };
+            let applied = linear.forward(x.clone());
+            close(linear_swish(x.clone(), &linear), swish(applied.clone()));
+            close(linear_glu(x.clone(), &linear), glu(applied));
+        }
+    }
+
+    /// Sizes that fill no vector and no thread's piece, and a view into another tensor.
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_kernels_equal_plain_burn() {
+        let whole = random([3, 1009, 38]);
+        let bias = random([34]);
+        for bias in [None, Some(&bias)] {
+            let x = whole.clone().narrow(2, 2, 34);
+            let close = |got: Tensor<B, 3>, want: Tensor<B, 3>| {
+                got.into_data()
+                    .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-5));
+            };
+            let before = x.to_data();
+            let got = crate::flex::swish(x.clone(), bias).expect("f32 on flex");
+            close(got, plain_swish(x.clone(), bias));
+            let got = crate::flex::glu(x.clone(), bias).expect("f32 on flex");
+            close(got, plain_glu(x.clone(), bias));
+            x.into_data().assert_eq(&before, true);
+        }
+        assert!(crate::flex::swish(whole.cast(burn::tensor::DType::F16), None).is_err());
     }
 }

@@ -50,27 +50,16 @@ fn attend_in_blocks<B: Backend>(
     options: &AttendOptions<B>,
     block: usize,
 ) -> Tensor<B, 4> {
-    let [batch, _, frames, dim_head] = query.dims();
-    let keys = key.dims()[2];
-    let hidden = options
-        .key_mask
-        .clone()
-        .map(|mask| mask.bool_not().reshape([batch, 1, 1, keys]));
+    let [_, _, frames, dim_head] = query.dims();
     // Scaling the query costs less than scaling the scores.
     let query = query * (dim_head as f64).powf(-0.5);
     let key = key.swap_dims(2, 3);
 
     let attend_block = |start: usize, length: usize| {
-        let mut scores = query.clone().narrow(2, start, length).matmul(key.clone());
-        if let Some(bias) = &options.bias {
-            scores = scores + bias.clone().narrow(2, start, length);
-        }
-        if let Some(hidden) = &hidden {
-            let hidden = hidden.clone().expand(scores.dims());
-            let lowest = lowest(scores.dtype());
-            scores = scores.mask_fill(hidden, lowest);
-        }
-        let mut weights = activation::softmax(scores, 3);
+        let scores = query.clone().narrow(2, start, length).matmul(key.clone());
+        let bias = options.bias.as_ref();
+        let bias = bias.map(|bias| bias.clone().narrow(2, start, length));
+        let mut weights = masked_softmax(scores, bias.as_ref(), options.key_mask.as_ref());
         if let Some(dropout) = &options.dropout {
             weights = dropout.forward(weights);
         }
@@ -85,6 +74,43 @@ fn attend_in_blocks<B: Backend>(
         .map(|start| attend_block(start, block.min(frames - start)))
         .collect();
     Tensor::cat(blocks, 2)
+}
+
+/// The softmax of `scores + bias` over the keys, with no weight on masked ones.
+///
+/// # Shapes
+/// - `scores`, output: `[batch, heads, queries, keys]`
+/// - `bias`: `[1 or batch, heads, queries, keys]`
+/// - `mask`: `[batch, keys]`, true where a key may be attended to
+fn masked_softmax<B: Backend>(
+    scores: Tensor<B, 4>,
+    bias: Option<&Tensor<B, 4>>,
+    mask: Option<&Tensor<B, 2, Bool>>,
+) -> Tensor<B, 4> {
+    #[cfg(feature = "flex")]
+    let scores = match crate::flex::masked_softmax(scores, bias, mask) {
+        Ok(done) => return done,
+        Err(scores) => scores,
+    };
+    plain_softmax(scores, bias, mask)
+}
+
+fn plain_softmax<B: Backend>(
+    mut scores: Tensor<B, 4>,
+    bias: Option<&Tensor<B, 4>>,
+    mask: Option<&Tensor<B, 2, Bool>>,
+) -> Tensor<B, 4> {
+    let [batch, _, _, keys] = scores.dims();
+    if let Some(bias) = bias {
+        scores = scores + bias.clone();
+    }
+    if let Some(mask) = mask {
+        let hidden = mask.clone().bool_not().reshape([batch, 1, 1, keys]);
+        let hidden = hidden.expand(scores.dims());
+        let lowest = lowest(scores.dtype());
+        scores = scores.mask_fill(hidden, lowest);
+    }
+    activation::softmax(scores, 3)
 }
 
 #[cfg(test)]
@@ -176,5 +202,29 @@ mod tests {
         masked
             .into_data()
             .assert_approx_eq::<f32>(&alone.into_data(), Tolerance::absolute(1e-6));
+    }
+
+    /// A row with nothing but masked keys, and a bias that is one for all rows or each row's own.
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_kernel_equals_plain_burn() {
+        let (queries, keys) = (47, 59);
+        let scores = random([3, 5, queries, keys]);
+        let flags = (0..3 * keys).map(|at| at % keys < [keys, 17, 0][at / keys]);
+        let mask = TensorData::new(flags.collect::<Vec<bool>>(), [3, keys]);
+        let mask = Tensor::from_data(mask, &Default::default());
+        for bias in [
+            None,
+            Some(random([1, 5, queries, keys])),
+            Some(random([3, 5, queries + 4, keys]).narrow(2, 3, queries)),
+        ] {
+            for mask in [None, Some(&mask)] {
+                let got = crate::flex::masked_softmax(scores.clone(), bias.as_ref(), mask);
+                let want = plain_softmax(scores.clone(), bias.as_ref(), mask);
+                got.expect("f32 on flex")
+                    .into_data()
+                    .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-6));
+            }
+        }
     }
 }

@@ -9,7 +9,10 @@ use burn::{
     tensor::{Bool, Tensor, activation, backend::Backend},
 };
 
-use crate::{AttendOptions, Rotary, attend};
+use crate::{
+    AttendOptions, Rotary, attend,
+    heads::{merge_heads, split_heads},
+};
 
 /// How a layer's values are mixed with those of the first layer.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -52,7 +55,6 @@ pub struct Attention<B: Backend> {
     pub to_out: Linear<B>,
     dropout: Dropout,
     heads: usize,
-    dim_head: usize,
     average_values: bool,
 }
 
@@ -93,7 +95,6 @@ impl AttentionConfig {
             to_out: linear(inner, self.dim).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
             heads: self.heads,
-            dim_head: self.dim_head,
             average_values: self.value_residual == ValueResidual::Average,
         }
     }
@@ -105,34 +106,15 @@ impl<B: Backend> Attention<B> {
     /// # Shapes
     /// - input and output: see [`AttentionInput`] and [`AttentionOutput`]
     pub fn forward(&self, input: AttentionInput<B>) -> AttentionOutput<B> {
-        let [batch, frames, _] = input.x.dims();
-        let (heads, dim_head) = (self.heads, self.dim_head);
-
-        let qkv = self
-            .to_qkv
-            .forward(input.x.clone())
-            .reshape([batch, frames, 3, heads, dim_head]);
-        let part = |index: usize| -> Tensor<B, 4> {
-            qkv.clone()
-                .narrow(2, index, 1)
-                .reshape([batch, frames, heads, dim_head])
-                .swap_dims(1, 2)
-        };
-        let (mut query, mut key, mut values) = (part(0), part(1), part(2));
+        let qkv = self.to_qkv.forward(input.x.clone());
+        let [query, key, mut values] = split_heads(qkv, self.heads, input.rotary);
 
         if let Some(first) = input.first_values {
             if let Some(gate) = &self.to_value_mix {
-                let mix = activation::sigmoid(gate.forward(input.x))
-                    .swap_dims(1, 2)
-                    .unsqueeze_dim::<4>(3);
-                values = values.clone() + (first.clone() - values) * mix;
+                values = mix_values(values, first, gate.forward(input.x));
             } else if self.average_values {
                 values = (values + first.clone()) * 0.5;
             }
-        }
-        if let Some(rotary) = input.rotary {
-            query = rotary.forward(query);
-            key = rotary.forward(key);
         }
 
         let options = AttendOptions {
@@ -140,14 +122,41 @@ impl<B: Backend> Attention<B> {
             bias: input.bias.cloned(),
             dropout: (self.dropout.prob > 0.0).then(|| self.dropout.clone()),
         };
-        let x = attend(query, key, values.clone(), &options)
-            .swap_dims(1, 2)
-            .reshape([batch, frames, heads * dim_head]);
+        let x = attend(query, key, values.clone(), &options);
         AttentionOutput {
-            x: self.to_out.forward(x),
+            x: self.to_out.forward(merge_heads(x)),
             values,
         }
     }
+}
+
+/// Moves values towards the first layer's, by a gate for each head and frame.
+///
+/// # Shapes
+/// - `values`, `first`, output: `[batch, heads, frames, dim_head]`
+/// - `gate`: `[batch, frames, heads]`, before its sigmoid
+fn mix_values<B: Backend>(
+    values: Tensor<B, 4>,
+    first: &Tensor<B, 4>,
+    gate: Tensor<B, 3>,
+) -> Tensor<B, 4> {
+    #[cfg(feature = "flex")]
+    let values = match crate::flex::mix_values(values, first, &gate) {
+        Ok(done) => return done,
+        Err(values) => values,
+    };
+    plain_mix(values, first, gate)
+}
+
+fn plain_mix<B: Backend>(
+    values: Tensor<B, 4>,
+    first: &Tensor<B, 4>,
+    gate: Tensor<B, 3>,
+) -> Tensor<B, 4> {
+    let mix = activation::sigmoid(gate)
+        .swap_dims(1, 2)
+        .unsqueeze_dim::<4>(3);
+    values.clone() + (first.clone() - values) * mix
 }
 
 #[cfg(test)]
@@ -218,5 +227,16 @@ mod tests {
                 .into_data()
                 .assert_approx_eq::<f32>(&want.to_data(), Tolerance::absolute(1e-5));
         }
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_kernel_equals_plain_burn() {
+        let (values, first) = (random([2, 3, 331, 17]), random([2, 3, 331, 17]));
+        let gate = random([2, 331, 3]);
+        let got = crate::flex::mix_values(values.clone(), &first, &gate).expect("f32 on flex");
+        let want = plain_mix(values, &first, gate).into_data();
+        got.into_data()
+            .assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-5));
     }
 }

@@ -1,5 +1,6 @@
 //! Neural network parts that the SoundStorm crates share: attention with rotary
-//! or T5 positions, the channel norm of the conformer, Swish and GLU.
+//! or T5 positions, depthwise convolution and channel norm of the conformer, Swish
+//! and GLU.
 //!
 //! Everything is generic over burn's `Backend`, opens no files and keeps no
 //! global state.
@@ -9,15 +10,20 @@ mod activation;
 mod attend;
 mod attention;
 mod channel_norm;
+mod depthwise;
 mod dtype;
+#[cfg(feature = "flex")]
+mod flex;
 mod frame_mask;
+mod heads;
 mod rotary;
 mod t5_bias;
 
-pub use activation::{glu, swish};
+pub use activation::{glu, linear_glu, linear_swish, swish};
 pub use attend::{AttendOptions, attend};
 pub use attention::{Attention, AttentionConfig, AttentionInput, AttentionOutput, ValueResidual};
 pub use channel_norm::{ChannelNorm, ChannelNormConfig};
+pub use depthwise::depthwise;
 pub use dtype::lowest;
 pub use frame_mask::frame_mask;
 pub use rotary::{Rotary, RotaryConfig};

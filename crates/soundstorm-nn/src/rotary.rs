@@ -60,12 +60,13 @@ impl<B: Backend> Rotary<B> {
     /// Turns each pair of channels by its frame's angle.
     ///
     /// # Shapes
-    /// - input, output: `[batch, heads, frames, dim_head]`
+    /// - input, output: `[batch, heads, frames, dim_head]`, no more frames than
+    ///   the tables have
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let half = x.dims()[3] / 2;
-        let dtype = x.dtype();
-        let cos = self.cos.clone().cast(dtype);
-        let sin = self.sin.clone().cast(dtype);
+        let [_, _, frames, dim_head] = x.dims();
+        let half = dim_head / 2;
+        let table = |table: &Tensor<B, 4>| table.clone().narrow(2, 0, frames).cast(x.dtype());
+        let (cos, sin) = (table(&self.cos), table(&self.sin));
         let first = x.clone().narrow(3, 0, half);
         let second = x.narrow(3, half, half);
         Tensor::cat(
@@ -75,6 +76,12 @@ impl<B: Backend> Rotary<B> {
             ],
             3,
         )
+    }
+
+    /// Cosines and sines, `[1, 1, frames, dim_head / 2]`.
+    #[cfg(feature = "flex")]
+    pub(crate) fn tables(&self) -> (&Tensor<B, 4>, &Tensor<B, 4>) {
+        (&self.cos, &self.sin)
     }
 }
 
