@@ -62,9 +62,16 @@ pub(crate) enum Command {
     /// Tell what a model folder or codes file holds
     Info(Info),
     /// Tell what this program can run on here
-    Doctor,
+    Doctor(Doctor),
     /// Print a completion script for a shell
     Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Run a small codec and model on --device, and hold them against the CPU
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use std::{
 };
 
 use burn::tensor::backend::Backend;
+use serde::Serialize;
 use soundstorm::{SoundStorm, SoundStormConfig};
 use soundstorm_codec::{AnyCodec, CodecConfig};
 
@@ -96,14 +97,18 @@ pub fn init_model<B: Backend>(
     device: &B::Device,
 ) -> Result<(), HubError> {
     let folder = folder.as_ref();
-    let part = AtomicFolder::create(folder, force)?;
-    B::seed(device, seed);
-    let model = config
-        .init::<B>(device)
-        .map_err(|error| bad_config(folder, "model configuration", error))?;
-    save_module(&model, weights_path(part.path()), &untrained(seed))?;
-    write_json(config_path(part.path()), &ModelFolder::new(config.clone()))?;
-    part.commit()
+    new_folder(
+        folder,
+        force,
+        &ModelFolder::new(config.clone()),
+        |weights| {
+            B::seed(device, seed);
+            let model = config
+                .init::<B>(device)
+                .map_err(|error| bad_config(folder, "model configuration", error))?;
+            save_module(&model, weights, &untrained(seed))
+        },
+    )
 }
 
 /// Makes a folder with an untrained codec; see [`init_model`].
@@ -118,20 +123,36 @@ pub fn init_codec<B: Backend>(
     device: &B::Device,
 ) -> Result<(), HubError> {
     let folder = folder.as_ref();
+    new_folder(
+        folder,
+        force,
+        &CodecFolder::new(config.clone()),
+        |weights| {
+            B::seed(device, seed);
+            let codec = config
+                .init::<B>(device)
+                .map_err(|error| bad_config(folder, "codec configuration", error))?;
+            match codec {
+                AnyCodec::SpeechTokenizer(codec) => save_module(&codec, weights, &untrained(seed)),
+                other => {
+                    let name = format!("{:?}", other.config());
+                    Err(bad_config(folder, "codec configuration", name))
+                }
+            }
+        },
+    )
+}
+
+/// A folder that appears when its configuration and what `save` writes are there.
+fn new_folder(
+    folder: &Path,
+    force: bool,
+    config: &impl Serialize,
+    save: impl FnOnce(PathBuf) -> Result<String, HubError>,
+) -> Result<(), HubError> {
     let part = AtomicFolder::create(folder, force)?;
-    B::seed(device, seed);
-    let codec = config
-        .init::<B>(device)
-        .map_err(|error| bad_config(folder, "codec configuration", error))?;
-    let path = weights_path(part.path());
-    match codec {
-        AnyCodec::SpeechTokenizer(codec) => save_module(&codec, path, &untrained(seed))?,
-        other => {
-            let name = format!("{:?}", other.config());
-            return Err(bad_config(folder, "codec configuration", name));
-        }
-    };
-    write_json(config_path(part.path()), &CodecFolder::new(config.clone()))?;
+    save(weights_path(part.path()))?;
+    write_json(config_path(part.path()), config)?;
     part.commit()
 }
 

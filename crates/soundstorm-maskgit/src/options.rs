@@ -27,8 +27,8 @@ pub struct DecodeOptions {
     /// k-th are kept with it, and 1 draws the most likely code. Default: among all.
     pub top_k: Option<usize>,
     /// Scale of the Gumbel noise on the log-probability by which frames are ranked. It falls
-    /// linearly to 0 at the last step of a level. Default 4.5, a value in use for MaskGIT that is
-    /// not tuned for this model; the SoundStorm paper does not give one.
+    /// linearly to 0 at the last step of a level. Default 4.5, which MAGE and other published
+    /// decoders of MaskGIT's kind have; the SoundStorm paper gives none.
     pub confidence_noise: f64,
     /// Take the most likely code at every step, and rank without noise. Default false: only the
     /// last step of each level takes the most likely code.

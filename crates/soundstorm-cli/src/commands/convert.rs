@@ -7,12 +7,11 @@ use burn::tensor::backend::Backend;
 use soundstorm::{GenerateRow, Prompt, maskgit::row_seed};
 use soundstorm_audio::Audio;
 use soundstorm_codec::Codec;
-use soundstorm_hub::{open_codec, open_model};
-use soundstorm_runtime::{Job, cast_module};
+use soundstorm_runtime::Job;
 
 use super::{
     generate::{check_pair, encode_for_model},
-    sampling,
+    load, sampling,
 };
 use crate::{
     args::{Common, Convert},
@@ -37,11 +36,9 @@ impl Job for ConvertJob {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
         let source = audio_io::read(&args.source)?;
-        let codec = cast_module(open_codec::<B>(&args.codec, &device)?, common.dtype);
+        let codec = load::codec::<B>(&args.codec, &common, &device)?;
         let spec = codec.spec();
-        let opened = open_model::<B>(&args.model, &device)?;
-        let config = opened.config;
-        let model = cast_module(opened.model, common.dtype);
+        let (config, model) = load::model::<B>(&args.model, &common, &device)?;
         ensure!(
             codes_io::takes_first_level(&config),
             "{}: converting needs a model whose semantic tokens are the codec's first level (semantic.source = {:?})",

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use soundstorm_codec::Codec;
-use soundstorm_hub::open_codec;
-use soundstorm_runtime::{Job, cast_module};
+use soundstorm_runtime::Job;
 
+use super::load;
 use crate::{
     args::{Common, Decode},
     audio_io, codes_io, output,
@@ -28,7 +28,7 @@ impl Job for DecodeJob {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
         let file = codes_io::read(&args.input)?;
-        let codec = cast_module(open_codec::<B>(&args.codec, &device)?, common.dtype);
+        let codec = load::codec::<B>(&args.codec, &common, &device)?;
         let spec = codec.spec();
         let rows = codes_io::for_codec(&file, &args.input, &spec)?;
         let mut written = Vec::new();

@@ -3,9 +3,10 @@
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use soundstorm_codec::Codec;
-use soundstorm_hub::{Array, CodesFile, CodesMetadata, open_codec};
-use soundstorm_runtime::{Job, cast_module};
+use soundstorm_hub::{Array, CodesFile, CodesMetadata};
+use soundstorm_runtime::Job;
 
+use super::load;
 use crate::{
     args::{Common, Encode},
     audio_io, output,
@@ -28,7 +29,7 @@ impl Job for EncodeJob {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
         let audio = audio_io::read(&args.input)?;
-        let codec = cast_module(open_codec::<B>(&args.codec, &device)?, common.dtype);
+        let codec = load::codec::<B>(&args.codec, &common, &device)?;
         let spec = codec.spec();
         let waveform = audio_io::to_tensor::<B>(&audio, &spec, &device)?;
         let samples = waveform.dims()[2];

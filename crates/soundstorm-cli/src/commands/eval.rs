@@ -4,9 +4,9 @@
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use soundstorm::LevelScore;
-use soundstorm_hub::open_model;
-use soundstorm_runtime::{Job, cast_module};
+use soundstorm_runtime::Job;
 
+use super::load;
 use crate::{
     args::{Common, Eval},
     codes_io, output,
@@ -42,11 +42,10 @@ impl Job for EvalJob {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
         let file = codes_io::read(&args.codes)?;
-        let opened = open_model::<B>(&args.model, &device)?;
-        let rows = codes_io::for_model(&file, &args.codes, &opened.config)?;
-        let model = cast_module(opened.model, common.dtype);
+        let (config, model) = load::model::<B>(&args.model, &common, &device)?;
+        let rows = codes_io::for_model(&file, &args.codes, &config)?;
         let codes = codes_io::tensor::<B>(&rows.codes, &device)?;
-        let levels = opened.config.levels();
+        let levels = config.levels();
         let mut progress = Progress::new("evaluating", common.quiet);
         Ok(
             model.evaluate(codes, None, rows.semantic.as_deref(), |score| {

@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::backend::Backend;
 use soundstorm::{GenerateRow, Prompt, RowCodes, SoundStormConfig, maskgit::row_seed};
 use soundstorm_codec::{AnyCodec, Codec, CodecSpec};
-use soundstorm_hub::{CodesFile, CodesMetadata, open_codec, open_model};
-use soundstorm_runtime::{DTypeArg, Job, cast_module};
+use soundstorm_hub::{CodesFile, CodesMetadata};
+use soundstorm_runtime::{DTypeArg, Job};
 
-use super::sampling;
+use super::{load, sampling};
 use crate::{
     args::{Common, Generate},
     audio_io, codes_io, output,
@@ -66,11 +66,9 @@ impl Job for GenerateJob {
     fn run<B: Backend>(self, device: B::Device) -> Result<()> {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
-        let opened = open_model::<B>(&args.model, &device)?;
-        let config = opened.config;
-        let model = cast_module(opened.model, common.dtype);
+        let (config, model) = load::model::<B>(&args.model, &common, &device)?;
         let codec = match &args.codec {
-            Some(folder) => Some(cast_module(open_codec::<B>(folder, &device)?, common.dtype)),
+            Some(folder) => Some(load::codec::<B>(folder, &common, &device)?),
             None => None,
         };
         if let Some(codec) = &codec {

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod bench;
+mod check;
 mod completions;
 mod convert;
 mod decode;
@@ -11,6 +12,7 @@ mod generate;
 mod import;
 mod info;
 mod init;
+mod load;
 mod sampling;
 
 use anyhow::Result;
@@ -30,7 +32,10 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Init(args) => init::run(args, common),
         Command::Bench(args) => bench::run(args, common),
         Command::Info(args) => info::run(&args, &common),
-        Command::Doctor => doctor::run(&common),
+        Command::Doctor(args) => match args.check {
+            true => check::run(&common),
+            false => doctor::run(&common),
+        },
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -22,9 +22,8 @@ pub(crate) fn depthwise<B: Backend>(
     [pad_left, pad_right]: [usize; 2],
     mask: Option<&Tensor<B, 2, Bool>>,
 ) -> Result<Tensor<B, 3>, Tensor<B, 3>> {
-    let [batch, frames, channels] = x.dims();
-    let kernel = weight.dims()[2];
-    if pad_left + pad_right + 1 != kernel {
+    let shape = x.dims();
+    if pad_left + pad_right + 1 != weight.dims()[2] {
         return Err(x);
     }
     let (Some(weight), Some(bias)) = (Floats::read(weight), Floats::read(bias)) else {
@@ -33,39 +32,71 @@ pub(crate) fn depthwise<B: Backend>(
     let Some(real) = flags_if(mask) else {
         return Err(x);
     };
-    let real = real.unwrap_or_else(|| vec![true; batch * frames]);
     let x = Floats::take(x)?;
+    let kernels = Kernels::new(weight.numbers(), bias.numbers(), pad_left);
+    Ok(give(
+        kernels.run(x.numbers(), shape[1], real.as_deref()),
+        shape,
+    ))
+}
 
-    // From channel by channel to tap by tap.
-    let mut taps = vec![0.0; kernel * channels];
-    for (channel, row) in weight.numbers().chunks_exact(kernel).enumerate() {
-        for (tap, &weight) in row.iter().enumerate() {
-            taps[tap * channels + channel] = weight;
+/// The kernels of all channels, tap by tap.
+struct Kernels<'a> {
+    /// `[taps, channels]`
+    taps: Vec<f32>,
+    bias: &'a [f32],
+    pad_left: usize,
+}
+
+impl<'a> Kernels<'a> {
+    fn new(weight: &[f32], bias: &'a [f32], pad_left: usize) -> Self {
+        let channels = bias.len();
+        let kernel = weight.len() / channels;
+        let mut taps = vec![0.0; weight.len()];
+        for (channel, row) in weight.chunks_exact(kernel).enumerate() {
+            for (tap, &weight) in row.iter().enumerate() {
+                taps[tap * channels + channel] = weight;
+            }
+        }
+        Self {
+            taps,
+            bias,
+            pad_left,
         }
     }
 
-    let mut out = vec![0.0; batch * frames * channels];
-    by_rows(&mut out, channels, |first, out| {
-        for (row, out) in out.chunks_exact_mut(channels).enumerate() {
-            let (start, frame) = ((first + row) / frames * frames, (first + row) % frames);
-            let seen = (0..kernel)
-                .filter(|tap| (pad_left..frames + pad_left).contains(&(frame + tap)))
-                .map(|tap| (tap, start + frame + tap - pad_left))
-                .filter(|&(_, row)| real[row]);
-            for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-                let (at, width) = (block * BLOCK, out.len());
-                let mut sums = [0.0; BLOCK];
-                sums[..width].copy_from_slice(&bias.numbers()[at..at + width]);
-                for (tap, row) in seen.clone() {
-                    let taps = &taps[tap * channels + at..][..width];
-                    let x = &x.numbers()[row * channels + at..][..width];
-                    for ((sum, tap), x) in sums.iter_mut().zip(taps).zip(x) {
-                        *sum += tap * x;
-                    }
-                }
-                out.copy_from_slice(&sums[..width]);
+    fn run(&self, x: &[f32], frames: usize, real: Option<&[bool]>) -> Vec<f32> {
+        let channels = self.bias.len();
+        let mut out = vec![0.0; x.len()];
+        by_rows(&mut out, channels, |first, out| {
+            for (row, out) in out.chunks_exact_mut(channels).enumerate() {
+                self.frame(x, first + row, frames, real, out);
             }
+        });
+        out
+    }
+
+    /// One frame of one row of the batch, all channels.
+    #[inline(always)]
+    fn frame(&self, x: &[f32], row: usize, frames: usize, real: Option<&[bool]>, out: &mut [f32]) {
+        let channels = self.bias.len();
+        let (start, frame) = (row / frames * frames, row % frames);
+        let seen = (0..self.taps.len() / channels)
+            .filter(|tap| (self.pad_left..frames + self.pad_left).contains(&(frame + tap)))
+            .map(|tap| (tap, start + frame + tap - self.pad_left))
+            .filter(|&(_, row)| real.is_none_or(|real| real[row]));
+        for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+            let (at, width) = (block * BLOCK, out.len());
+            let mut sums = [0.0; BLOCK];
+            sums[..width].copy_from_slice(&self.bias[at..at + width]);
+            for (tap, row) in seen.clone() {
+                let taps = &self.taps[tap * channels + at..][..width];
+                let x = &x[row * channels + at..][..width];
+                for ((sum, tap), x) in sums.iter_mut().zip(taps).zip(x) {
+                    *sum += tap * x;
+                }
+            }
+            out.copy_from_slice(&sums[..width]);
         }
-    });
-    Ok(give(out, [batch, frames, channels]))
+    }
 }

@@ -14,22 +14,26 @@ pub(crate) fn swish<B: Backend, const D: usize>(
         return Err(x);
     };
     let mut x = Floats::take(x)?;
+    swish_rows(x.numbers_mut(), bias.as_ref().map(Floats::numbers), width);
+    Ok(x.give())
+}
+
+fn swish_rows(x: &mut [f32], bias: Option<&[f32]>, width: usize) {
     match bias {
-        None => by_rows(x.numbers_mut(), width, |_, numbers| {
+        None => by_rows(x, width, |_, numbers| {
             for x in numbers {
                 *x *= sigmoid(*x);
             }
         }),
-        Some(bias) => by_rows(x.numbers_mut(), width, |_, numbers| {
+        Some(bias) => by_rows(x, width, |_, numbers| {
             for row in numbers.chunks_exact_mut(width) {
-                for (x, bias) in row.iter_mut().zip(bias.numbers()) {
+                for (x, bias) in row.iter_mut().zip(bias) {
                     let sum = *x + bias;
                     *x = sum * sigmoid(sum);
                 }
             }
         }),
     }
-    Ok(x.give())
 }
 
 /// The first half of the channels of `x + bias`, times the sigmoid of the second,
@@ -39,19 +43,21 @@ pub(crate) fn glu<B: Backend, const D: usize>(
     bias: Option<&Tensor<B, 1>>,
 ) -> Result<Tensor<B, D>, Tensor<B, D>> {
     let mut shape = x.dims();
-    let width = shape[D - 1] / 2;
-    shape[D - 1] = width;
+    shape[D - 1] /= 2;
     let Some(bias) = Floats::read_if(bias) else {
         return Err(x);
     };
     let x = Floats::take(x)?;
-    let none = vec![0.0; if bias.is_some() { 0 } else { 2 * width }];
-    let bias = bias.as_ref().map_or(none.as_slice(), Floats::numbers);
-    let (value_bias, gate_bias) = bias.split_at(width);
+    let bias = bias.as_ref().map(Floats::numbers);
+    Ok(give(glu_rows(x.numbers(), bias, shape[D - 1]), shape))
+}
 
-    let mut out = vec![0.0; shape.iter().product()];
+fn glu_rows(x: &[f32], bias: Option<&[f32]>, width: usize) -> Vec<f32> {
+    let none = vec![0.0; 2 * width];
+    let (value_bias, gate_bias) = bias.unwrap_or(&none).split_at(width);
+    let mut out = vec![0.0; x.len() / 2];
     by_rows(&mut out, width, |first, out| {
-        let rows = x.numbers()[2 * first * width..].chunks_exact(2 * width);
+        let rows = x[2 * first * width..].chunks_exact(2 * width);
         for (out, row) in out.chunks_exact_mut(width).zip(rows) {
             let (values, gates) = row.split_at(width);
             let value = values.iter().zip(value_bias);
@@ -61,5 +67,5 @@ pub(crate) fn glu<B: Backend, const D: usize>(
             }
         }
     });
-    Ok(give(out, shape))
+    out
 }
