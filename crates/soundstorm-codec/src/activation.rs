@@ -59,7 +59,7 @@ fn elu<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 3> {
 fn snake<B: Backend>(x: Tensor<B, 3>, alpha: Tensor<B, 3>) -> Tensor<B, 3> {
     let wave = x.clone().mul(alpha.clone()).sin();
     // The tiny term keeps a channel whose alpha is zero finite.
-    let wave = wave.clone().mul(wave).mul(alpha.add_scalar(1e-9).recip());
+    let wave = wave.clone().mul(wave).div(alpha.add_scalar(1e-9));
     x.add(wave)
 }
 

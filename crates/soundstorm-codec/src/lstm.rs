@@ -129,13 +129,19 @@ impl<B: Backend> LstmLayer<B> {
         for direction in 0..directions {
             let gates = gates.clone().narrow(1, direction, 1);
             let weight = weight.clone().narrow(0, direction, 1);
-            let shape = [1, 1, batch, hidden];
-            let mut state = Tensor::<B, 4>::zeros(shape, &device).cast(gates.dtype());
+            let mut state = Tensor::<B, 3>::zeros([batch, 1, hidden], &device).cast(gates.dtype());
             let mut cell = state.clone();
             let mut states = Vec::with_capacity(frames);
             for frame in 0..frames {
-                let gates = gates.clone().narrow(0, frame, 1).squeeze_dim::<4>(0);
-                let gates = gates + state.matmul(weight.clone());
+                let product = state
+                    .reshape([1, 1, batch, hidden])
+                    .matmul(weight.clone())
+                    // The gates are turned before they are added to: burn-fusion 0.21 gives wrong
+                    // numbers where a product of one row and what follows it become one kernel.
+                    .reshape([GATES, batch, hidden])
+                    .swap_dims(0, 1);
+                let gates = gates.clone().narrow(0, frame, 1);
+                let gates = gates.reshape([batch, GATES, hidden]) + product;
                 let input_and_forget = sigmoid(gates.clone().narrow(1, 0, 2));
                 let candidate = tanh(gates.clone().narrow(1, 2, 1));
                 let output = sigmoid(gates.narrow(1, 3, 1));
@@ -143,7 +149,7 @@ impl<B: Backend> LstmLayer<B> {
                 let forget = input_and_forget.narrow(1, 1, 1);
                 cell = forget * cell + input * candidate;
                 state = output * tanh(cell.clone());
-                states.push(state.clone().squeeze_dim::<3>(1));
+                states.push(state.clone().swap_dims(0, 1));
             }
             outputs.push(in_time(Tensor::cat(states, 0), direction));
         }
@@ -155,7 +161,7 @@ impl<B: Backend> LstmLayer<B> {
     ///
     /// # Shapes
     /// - x: `[frames, batch, input]`
-    /// - output: `[frames, directions, 4, batch, dimension]`
+    /// - output: `[frames, directions, batch, 4, dimension]`
     fn input_gates(&self, x: Tensor<B, 3>) -> Tensor<B, 5> {
         let [frames, batch, input] = x.dims();
         let [directions, _, hidden, _] = self.hidden.dims();
@@ -165,7 +171,7 @@ impl<B: Backend> LstmLayer<B> {
         let gates = x.reshape([frames * batch, input]).matmul(weight) + bias;
         let gates = gates
             .reshape([frames, batch, directions, GATES, hidden])
-            .permute([0, 2, 3, 1, 4]);
+            .swap_dims(1, 2);
         let gates = (0..directions)
             .map(|direction| in_time(gates.clone().narrow(1, direction, 1), direction))
             .collect();

@@ -90,10 +90,10 @@ impl<B: Backend> HyperConnection<B> {
             * self.dynamic_alpha_scale.val().unsqueeze();
         let alpha = alpha.reshape([batch, frames, streams, 1 + streams])
             + self.static_alpha.val().unsqueeze();
-        let beta = flat
-            .matmul(self.dynamic_beta.val().unsqueeze_dim::<2>(1))
-            .tanh()
-            * self.dynamic_beta_scale.val().unsqueeze();
+        // Not as a product with one column: fused with what follows, that is wrong on CUDA in burn
+        // 0.21 (tracel-ai/burn#5122).
+        let beta = (flat * self.dynamic_beta.val().unsqueeze()).sum_dim(1);
+        let beta = beta.tanh() * self.dynamic_beta_scale.val().unsqueeze();
         let beta = beta.reshape([batch, frames, streams, 1])
             + self.static_beta.val().reshape([1, 1, streams as i32, 1]);
 

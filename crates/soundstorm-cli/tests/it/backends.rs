@@ -1,6 +1,8 @@
-//! The backends of this build say the same, whole models and all.
+//! The CPU backends of this build say the same, whole models and all. A software
+//! Vulkan driver compiles them for minutes: soundstorm-runtime's tests hold it against
+//! the CPU part by part.
 
-use soundstorm_runtime::{BackendKind, testing};
+use soundstorm_runtime::BackendKind;
 
 use crate::support::{Bench, HOP, RATE, folders};
 
@@ -16,13 +18,6 @@ fn check(device: &str) {
 fn ndarray_computes_what_flex_does() {
     if BackendKind::NdArray.is_built() {
         check("ndarray");
-    }
-}
-
-#[test]
-fn vulkan_computes_what_flex_does() {
-    if let Some(selected) = testing::vulkan_or_skip() {
-        check(&selected.device.to_string());
     }
 }
 

@@ -11,7 +11,7 @@ const ROWS: usize = 7;
 const INNER: usize = 13;
 const COLUMNS: usize = 31;
 
-fn noise(count: usize, seed: u32) -> Vec<f32> {
+pub(crate) fn noise(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -4,4 +4,5 @@
 
 mod agree;
 mod dtype;
+mod parts;
 mod selection;
