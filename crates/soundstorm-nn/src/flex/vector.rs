@@ -25,7 +25,7 @@ pub(super) fn exp(x: f32) -> f32 {
     sum = sum * rest + 8.333_452e-3;
     sum = sum * rest + 4.166_579_6e-2;
     sum = sum * rest + 1.666_666_5e-1;
-    sum = sum * rest + 5.000_000_1e-1;
+    sum = sum * rest + 0.5;
     let value = (sum * rest * rest + rest + 1.0) * power;
     if x < -87.3 { 0.0 } else { value }
 }
