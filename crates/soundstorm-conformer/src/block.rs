@@ -10,8 +10,8 @@ use burn::{
 use soundstorm_nn::{Attention, AttentionConfig, AttentionInput, Rotary};
 
 use crate::{
-    ConvolutionModule, ConvolutionModuleConfig, FeedForward, FeedForwardConfig, HyperConnection,
-    HyperConnectionConfig, Residual,
+    BranchEnd, ConvolutionModule, ConvolutionModuleConfig, FeedForward, FeedForwardConfig,
+    HyperConnection, HyperConnectionConfig, Residual,
 };
 
 /// Configuration of [`ConformerBlock`]: that of its parts.
@@ -103,12 +103,19 @@ impl<B: Backend> ConformerBlock<B> {
         residual: Residual<B>,
         context: &BlockContext<B>,
     ) -> (Residual<B>, Tensor<B, 4>) {
-        let residual = residual.join(self.ff1_streams.as_ref(), |x| self.ff1.forward(x));
+        let residual = residual.join_linear(self.ff1_streams.as_ref(), &self.ff1.end(), |x| {
+            self.ff1.hidden(x)
+        });
 
         // The attention's values leave the branch beside its output.
         let mut values = None;
-        let residual = residual.join(self.attention_streams.as_ref(), |x| {
-            let output = self.attention.forward(AttentionInput {
+        let end = BranchEnd {
+            linear: &self.attention.to_out,
+            dropout: None,
+            scale: 1.0,
+        };
+        let residual = residual.join_linear(self.attention_streams.as_ref(), &end, |x| {
+            let output = self.attention.heads_output(AttentionInput {
                 x: self.attention_norm.forward(x),
                 mask: context.mask.cloned(),
                 rotary: context.rotary,
@@ -121,10 +128,14 @@ impl<B: Backend> ConformerBlock<B> {
         let values = values.expect("a residual runs its branch exactly once");
 
         let residual = residual
-            .join(self.convolution_streams.as_ref(), |x| {
-                self.convolution.forward(x, context.mask.cloned())
+            .join_linear(
+                self.convolution_streams.as_ref(),
+                &self.convolution.end(),
+                |x| self.convolution.hidden(x, context.mask.cloned()),
+            )
+            .join_linear(self.ff2_streams.as_ref(), &self.ff2.end(), |x| {
+                self.ff2.hidden(x)
             })
-            .join(self.ff2_streams.as_ref(), |x| self.ff2.forward(x))
             .norm(&self.post_norm);
         (residual, values)
     }

@@ -10,6 +10,8 @@ use burn::{
 };
 use soundstorm_nn::{ChannelNorm, ChannelNormConfig, depthwise, linear_glu, swish};
 
+use crate::BranchEnd;
+
 /// Configuration of [`ConvolutionModule`].
 #[derive(Config, Debug)]
 pub struct ConvolutionModuleConfig {
@@ -94,6 +96,11 @@ impl<B: Backend> ConvolutionModule<B> {
     /// - `x`, output: `[batch, frames, dim]`
     /// - `mask`: `[batch, frames]`, true for real frames
     pub fn forward(&self, x: Tensor<B, 3>, mask: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
+        self.end().forward(self.hidden(x, mask))
+    }
+
+    /// Everything but the last layer, `[batch, frames, expansion_factor * dim]`.
+    pub(crate) fn hidden(&self, x: Tensor<B, 3>, mask: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
         let x = linear_glu(self.norm.forward(x), &self.expand);
         let x = depthwise(
             x,
@@ -102,8 +109,16 @@ impl<B: Backend> ConvolutionModule<B> {
             [self.pad_left, self.pad_right],
             mask.as_ref(),
         );
-        let x = self.channel_norm.forward(swish(x));
-        self.dropout.forward(self.contract.forward(x))
+        self.channel_norm.forward(swish(x))
+    }
+
+    /// What follows it.
+    pub(crate) fn end(&self) -> BranchEnd<'_, B> {
+        BranchEnd {
+            linear: &self.contract,
+            dropout: Some(&self.dropout),
+            scale: 1.0,
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use burn::{
 };
 use soundstorm_nn::linear_swish;
 
+use crate::BranchEnd;
+
 /// Configuration of [`FeedForward`].
 #[derive(Config, Debug)]
 pub struct FeedForwardConfig {
@@ -52,8 +54,21 @@ impl<B: Backend> FeedForward<B> {
     /// # Shapes
     /// - input, output: `[batch, frames, dim]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        self.end().forward(self.hidden(x))
+    }
+
+    /// The hidden layer, `[batch, frames, mult * dim]`.
+    pub(crate) fn hidden(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let hidden = linear_swish(self.norm.forward(x), &self.expand);
-        let hidden = self.dropout.forward(hidden);
-        self.dropout.forward(self.contract.forward(hidden)) * 0.5
+        self.dropout.forward(hidden)
+    }
+
+    /// What follows it.
+    pub(crate) fn end(&self) -> BranchEnd<'_, B> {
+        BranchEnd {
+            linear: &self.contract,
+            dropout: Some(&self.dropout),
+            scale: 0.5,
+        }
     }
 }

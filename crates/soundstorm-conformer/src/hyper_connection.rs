@@ -2,6 +2,7 @@
 //! several residual streams (arXiv 2409.19606, appendix J, algorithm 2), with
 //! the parameters of the package hyper-connections 0.4.11.
 
+use crate::BranchEnd;
 use burn::{
     config::Config,
     module::{Initializer, Module, Param},
@@ -157,6 +158,24 @@ impl<B: Backend> Residual<B> {
             (residual, _) => {
                 let x = residual.reduce();
                 Self::Plain(x.clone() + branch(x))
+            }
+        }
+    }
+
+    /// The same for a branch that ends in a linear layer, which a plain residual
+    /// is added to as it is worked out. `branch` is what comes before that layer.
+    pub fn join_linear(
+        self,
+        connection: Option<&HyperConnection<B>>,
+        end: &BranchEnd<B>,
+        branch: impl FnOnce(Tensor<B, 3>) -> Tensor<B, 3>,
+    ) -> Self {
+        match (&self, connection) {
+            (Self::Streams(_), Some(_)) => self.join(connection, |x| end.forward(branch(x))),
+            _ => {
+                let x = self.reduce();
+                let hidden = branch(x.clone());
+                Self::Plain(end.add_to(x, hidden))
             }
         }
     }

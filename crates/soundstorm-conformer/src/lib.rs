@@ -7,12 +7,14 @@
 #![doc = include_str!("../README.md")]
 
 mod block;
+mod branch;
 mod conformer;
 mod convolution;
 mod feed_forward;
 mod hyper_connection;
 
 pub use block::{BlockContext, ConformerBlock, ConformerBlockConfig};
+pub use branch::BranchEnd;
 pub use conformer::{Conformer, ConformerConfig, ValueResidual};
 pub use convolution::{ConvolutionModule, ConvolutionModuleConfig};
 pub use feed_forward::{FeedForward, FeedForwardConfig};

@@ -6,6 +6,8 @@ use burn::{
     tensor::{Tensor, activation, backend::Backend},
 };
 
+use crate::linear::{affine, bias};
+
 /// Swish, `x * sigmoid(x)`.
 ///
 /// # Shapes
@@ -33,7 +35,7 @@ pub fn glu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 /// - input: `[batch, frames, input]`
 /// - output: `[batch, frames, output]`
 pub fn linear_swish<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B, 3> {
-    biased_swish(product(x, linear), bias(linear).as_ref())
+    biased_swish(affine(x, linear.weight.val(), None), bias(linear).as_ref())
 }
 
 /// A linear layer, then [`glu`].
@@ -42,21 +44,7 @@ pub fn linear_swish<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B
 /// - input: `[batch, frames, input]`
 /// - output: `[batch, frames, output / 2]`
 pub fn linear_glu<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B, 3> {
-    biased_glu(product(x, linear), bias(linear).as_ref())
-}
-
-/// The layer's product alone, as one of two matrices.
-fn product<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B, 3> {
-    let weight = linear.weight.val();
-    let [batch, frames, input] = x.dims();
-    let output = weight.dims()[1];
-    x.reshape([batch * frames, input])
-        .matmul(weight)
-        .reshape([batch, frames, output])
-}
-
-fn bias<B: Backend>(linear: &Linear<B>) -> Option<Tensor<B, 1>> {
-    linear.bias.as_ref().map(|bias| bias.val())
+    biased_glu(affine(x, linear.weight.val(), None), bias(linear).as_ref())
 }
 
 fn biased_swish<B: Backend, const D: usize>(

@@ -12,6 +12,7 @@ use burn::{
 use crate::{
     AttendOptions, Rotary, attend,
     heads::{merge_heads, split_heads},
+    linear,
 };
 
 /// How a layer's values are mixed with those of the first layer.
@@ -106,12 +107,24 @@ impl<B: Backend> Attention<B> {
     /// # Shapes
     /// - input and output: see [`AttentionInput`] and [`AttentionOutput`]
     pub fn forward(&self, input: AttentionInput<B>) -> AttentionOutput<B> {
-        let qkv = self.to_qkv.forward(input.x.clone());
+        let output = self.heads_output(input);
+        AttentionOutput {
+            x: linear(output.x, &self.to_out),
+            values: output.values,
+        }
+    }
+
+    /// The same before [`Self::to_out`], for who adds that layer's output to a residual.
+    ///
+    /// # Shapes
+    /// - `x` of the output: `[batch, frames, heads * dim_head]`
+    pub fn heads_output(&self, input: AttentionInput<B>) -> AttentionOutput<B> {
+        let qkv = linear(input.x.clone(), &self.to_qkv);
         let [query, key, mut values] = split_heads(qkv, self.heads, input.rotary);
 
         if let Some(first) = input.first_values {
             if let Some(gate) = &self.to_value_mix {
-                values = mix_values(values, first, gate.forward(input.x));
+                values = mix_values(values, first, linear(input.x, gate));
             } else if self.average_values {
                 values = (values + first.clone()) * 0.5;
             }
@@ -124,7 +137,7 @@ impl<B: Backend> Attention<B> {
         };
         let x = attend(query, key, values.clone(), &options);
         AttentionOutput {
-            x: self.to_out.forward(merge_heads(x)),
+            x: merge_heads(x),
             values,
         }
     }

@@ -16,6 +16,7 @@ mod dtype;
 mod flex;
 mod frame_mask;
 mod heads;
+mod linear;
 mod rotary;
 mod t5_bias;
 
@@ -26,5 +27,6 @@ pub use channel_norm::{ChannelNorm, ChannelNormConfig};
 pub use depthwise::depthwise;
 pub use dtype::lowest;
 pub use frame_mask::frame_mask;
+pub use linear::{add_linear, affine, linear};
 pub use rotary::{Rotary, RotaryConfig};
 pub use t5_bias::{T5Bias, T5BiasConfig};

@@ -8,6 +8,7 @@ use burn::{
     nn::{LayerNorm, LayerNormConfig},
     tensor::{Tensor, backend::Backend},
 };
+use soundstorm_nn::affine;
 
 /// Configuration of [`Head`].
 #[derive(Config, Debug)]
@@ -97,5 +98,6 @@ fn linear<B: Backend>(
     let weight = weight.val();
     let [_, input, output] = weight.dims();
     let weight = weight.narrow(0, level, 1).reshape([input, output]);
-    x.matmul(weight) + bias.val().narrow(0, level, 1)
+    let bias = bias.val().narrow(0, level, 1).reshape([output]);
+    affine(x, weight, Some(bias))
 }

@@ -9,6 +9,7 @@
 mod attention;
 mod convolution;
 mod elementwise;
+mod linear;
 mod norm;
 mod vector;
 
@@ -23,6 +24,7 @@ use rayon::prelude::*;
 pub(crate) use attention::{masked_softmax, merge_heads, mix_values, split_heads};
 pub(crate) use convolution::depthwise;
 pub(crate) use elementwise::{glu, swish};
+pub(crate) use linear::{add_linear, linear};
 pub(crate) use norm::channel_norm;
 
 /// Numbers that one task works on: less is not worth waking a thread.
@@ -45,6 +47,8 @@ impl Floats {
             quantized => return Err(Tensor::from_primitive(quantized)),
         };
         match exchange::<B::FloatTensorPrimitive, FlexTensor>(primitive) {
+            // A view without gaps, such as one level of all heads' weights, is read where it lies.
+            Ok(tensor) if tensor.is_contiguous() => Ok(Self { tensor }),
             Ok(tensor) => Ok(Self {
                 tensor: tensor.to_contiguous(),
             }),
@@ -66,11 +70,16 @@ impl Floats {
     }
 
     fn numbers(&self) -> &[f32] {
-        self.tensor.storage()
+        let layout = self.tensor.layout();
+        let start = layout.start_offset();
+        &self.tensor.storage()[start..start + layout.num_elements()]
     }
 
-    /// To write in place: copies first if anyone else holds the tensor.
+    /// To write in place: copies first if anyone else holds the tensor, or more of it.
     fn numbers_mut(&mut self) -> &mut [f32] {
+        self.tensor =
+            std::mem::replace(&mut self.tensor, FlexTensor::zeros([0].into(), DType::F32))
+                .to_contiguous();
         self.tensor.storage_mut()
     }
 

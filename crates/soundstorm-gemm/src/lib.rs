@@ -1,0 +1,6 @@
+#![doc = include_str!("../README.md")]
+
+mod grid;
+mod product;
+
+pub use product::{add_product, product};
