@@ -7,7 +7,8 @@ use crate::workspace::{Dependency, Member, Workspace};
 
 /// The model crates that each crate may use; one that is not named here may use them all.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("soundstorm-nn", &[]),
+    ("soundstorm-gemm", &[]),
+    ("soundstorm-nn", &["soundstorm-gemm"]),
     ("soundstorm-maskgit", &[]),
     ("soundstorm-audio", &[]),
     ("soundstorm-conformer", &["soundstorm-nn"]),
@@ -130,6 +131,9 @@ mod tests {
         };
         case("soundstorm-codec", "soundstorm-nn", 0);
         case("soundstorm-nn", "soundstorm-codec", 1);
+        case("soundstorm-nn", "soundstorm-gemm", 0);
+        case("soundstorm-codec", "soundstorm-gemm", 1);
+        case("soundstorm-gemm", "soundstorm-nn", 1);
         case("soundstorm-codec", "soundstorm-maskgit", 1);
         case("soundstorm-maskgit", "soundstorm-nn", 1);
         case("soundstorm", "soundstorm-codec", 0);
