@@ -2,13 +2,14 @@
 //! several residual streams (arXiv 2409.19606, appendix J, algorithm 2), with
 //! the parameters of the package hyper-connections 0.4.11.
 
-use crate::BranchEnd;
 use burn::{
     config::Config,
     module::{Initializer, Module, Param},
     nn::LayerNorm,
     tensor::{Tensor, TensorData, backend::Backend},
 };
+
+use crate::BranchEnd;
 
 /// Configuration of [`HyperConnection`].
 #[derive(Config, Debug)]

@@ -1,3 +1,4 @@
+//! Matrix products split over threads, in safe functions around the gemm crate.
 #![doc = include_str!("../README.md")]
 
 mod grid;

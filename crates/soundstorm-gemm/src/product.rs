@@ -18,7 +18,7 @@ pub fn product(x: &[f32], weights: &[f32], [m, k, n]: [usize; 3]) -> Vec<f32> {
     check(x, weights, [m, k, n]);
     let mut out = Vec::<f32>::with_capacity(m * n);
     let to = Out(out.as_mut_ptr());
-    run(to, x, weights, [m, k, n], Into::Empty);
+    run(to, x, weights, [m, k, n], Onto::Empty);
     // SAFETY: the capacity is m * n, and every block of the output was written: their union is
     // the whole, and without a number to add to gemm writes each element, also where k is 0.
     unsafe { out.set_len(m * n) };
@@ -38,12 +38,12 @@ pub fn add_product(out: &mut [f32], scale: f32, x: &[f32], weights: &[f32], [m, 
     check(x, weights, [m, k, n]);
     assert_eq!(out.len(), m * n, "the output is not [{m}, {n}]");
     let to = Out(out.as_mut_ptr());
-    run(to, x, weights, [m, k, n], Into::Sum(scale));
+    run(to, x, weights, [m, k, n], Onto::Sum(scale));
 }
 
 /// What becomes of the product.
 #[derive(Clone, Copy)]
-enum Into {
+enum Onto {
     /// It is written to memory that holds nothing yet.
     Empty,
     /// So many times it is added to what is there.
@@ -74,14 +74,14 @@ fn check(x: &[f32], weights: &[f32], [m, k, n]: [usize; 3]) {
 }
 
 /// `out` is valid for writes of m * n numbers, and for reads if it is added to.
-fn run(out: Out, x: &[f32], weights: &[f32], [m, k, n]: [usize; 3], into: Into) {
+fn run(out: Out, x: &[f32], weights: &[f32], [m, k, n]: [usize; 3], onto: Onto) {
     let blocks = blocks([m, k, n], rayon::current_num_threads());
     match blocks.as_slice() {
-        [one] => block(out, x, weights, [k, n], one, into),
+        [one] => block(out, x, weights, [k, n], one, onto),
         many => many
             .par_iter()
             .with_max_len(1)
-            .for_each(|each| block(out, x, weights, [k, n], each, into)),
+            .for_each(|each| block(out, x, weights, [k, n], each, onto)),
     }
 }
 
@@ -91,15 +91,15 @@ fn block(
     weights: &[f32],
     [k, n]: [usize; 2],
     (rows, columns): &Block,
-    into: Into,
+    onto: Onto,
 ) {
     let x = &x[rows.start * k..rows.end * k];
     let weights = weights.get(columns.start..).unwrap_or(&[]);
     // SAFETY: a block starts within the [m, n] numbers of the output, or at their end.
     let out = unsafe { out.0.add(rows.start * n + columns.start) };
-    let (read, scale) = match into {
-        Into::Empty => (false, 1.0),
-        Into::Sum(scale) => (true, scale),
+    let (read, scale) = match onto {
+        Onto::Empty => (false, 1.0),
+        Onto::Sum(scale) => (true, scale),
     };
     // SAFETY: x holds the block's rows, [rows, k], row-major. weights hold [k, n] less the first
     // columns, so rows of k at a stride of n have the block's columns left to the end. The output

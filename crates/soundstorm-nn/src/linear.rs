@@ -29,9 +29,8 @@ pub fn add_linear<B: Backend, const D: usize>(
     let sum = {
         let shape = sum.dims();
         let (weight, bias) = (layer.weight.val(), bias(layer));
-        let rows = rows(x.clone());
-        match crate::flex::add_linear(self::rows(sum), scale as f32, &rows, &weight, bias.as_ref())
-        {
+        let (sum, x) = (rows(sum), rows(x.clone()));
+        match crate::flex::add_linear(sum, scale as f32, &x, &weight, bias.as_ref()) {
             Ok(done) => return done.reshape(shape),
             Err(sum) => sum.reshape(shape),
         }

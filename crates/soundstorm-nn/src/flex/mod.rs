@@ -77,9 +77,7 @@ impl Floats {
 
     /// To write in place: copies first if anyone else holds the tensor, or more of it.
     fn numbers_mut(&mut self) -> &mut [f32] {
-        self.tensor =
-            std::mem::replace(&mut self.tensor, FlexTensor::zeros([0].into(), DType::F32))
-                .to_contiguous();
+        self.tensor = self.tensor.to_contiguous();
         self.tensor.storage_mut()
     }
 

@@ -70,6 +70,11 @@ impl Job for Parts {
         let mask = Tensor::<B, 2, Bool>::from_data(TensorData::new(mask, [2, 23]), &device);
         let x = conformer.forward(tensor([2, 23, 20], 7, &device), Some(mask));
         say("conformer", x.narrow(1, 0, 17));
+        // Every linear layer is a product of one row.
+        say(
+            "conformer of one frame",
+            conformer.forward(tensor([1, 1, 20], 17, &device), None),
+        );
 
         let logits = tensor::<B, 3>([1, 37, 19], 11, &device) * 4.0;
         let tokens = Tensor::<B, 3, Int>::full([1, 2, 37], 19, &device);
