@@ -96,8 +96,11 @@ fn linear<B: Backend>(
     level: usize,
 ) -> Tensor<B, 2> {
     let weight = weight.val();
-    let [_, input, output] = weight.dims();
-    let weight = weight.narrow(0, level, 1).reshape([input, output]);
+    let [levels, input, output] = weight.dims();
+    // Reshaped first: on flex a level that is narrowed first would be copied by it.
+    let weight = weight
+        .reshape([levels * input, output])
+        .narrow(0, level * input, input);
     let bias = bias.val().narrow(0, level, 1).reshape([output]);
     affine(x, weight, Some(bias))
 }
