@@ -258,6 +258,8 @@ pub(crate) enum Work {
     Encode,
     /// Codes to audio
     Decode,
+    /// One step of training: loss, gradients, optimiser
+    Train,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -184,6 +184,23 @@ fn convolve<B: Backend>(
 /// Below this many input channels a tap's product is not worth its pass over memory.
 const FEW_CHANNELS: usize = 8;
 
+/// Zeros before and after, along the last axis. burn's own constant padding has the device's
+/// default number type, whatever that of the tensor.
+pub(crate) fn pad_zeros<B: Backend, const D: usize>(
+    x: Tensor<B, D>,
+    left: usize,
+    right: usize,
+) -> Tensor<B, D> {
+    let (device, dtype) = (x.device(), x.dtype());
+    let mut shape = x.dims();
+    let mut zeros = |length| {
+        shape[D - 1] = length;
+        (length > 0).then(|| Tensor::zeros(shape, (&device, dtype)))
+    };
+    let parts = [zeros(left), Some(x), zeros(right)];
+    Tensor::cat(parts.into_iter().flatten().collect(), D - 1)
+}
+
 /// Pads the last axis. A signal too short to be mirrored is first extended by
 /// zeros on its right, and as many samples are cut off the end afterwards.
 ///
@@ -196,13 +213,13 @@ pub fn pad<B: Backend>(x: Tensor<B, 3>, left: usize, right: usize, mode: PadMode
     }
     let [_, _, frames] = x.dims();
     match mode {
-        PadMode::Zero => x.pad([(left, right)], BurnPadMode::Constant(0.0)),
+        PadMode::Zero => pad_zeros(x, left, right),
         PadMode::Reflect => {
             // Mirroring without the end needs one sample more than the padding.
             let short = (left.max(right) + 1).saturating_sub(frames);
             let x = match short {
                 0 => x,
-                _ => x.pad([(0, short)], BurnPadMode::Constant(0.0)),
+                _ => pad_zeros(x, 0, short),
             };
             let x = x.pad([(left, right)], BurnPadMode::Reflect);
             x.narrow(2, 0, left + frames + right)
@@ -213,7 +230,7 @@ pub fn pad<B: Backend>(x: Tensor<B, 3>, left: usize, right: usize, mode: PadMode
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Tolerance;
+    use burn::tensor::{DType, Tolerance};
 
     type B = burn_flex::Flex;
 
@@ -287,5 +304,18 @@ mod tests {
         let whole = conv.forward(x.clone()).narrow(2, 0, 5);
         let cut = conv.forward(x.narrow(2, 0, 10));
         whole.to_data().assert_eq(&cut.to_data(), true);
+    }
+
+    #[test]
+    fn zeros_take_the_type_of_what_they_surround() {
+        let x = Tensor::<B, 2>::from_data([[1.0f32, 2.0], [3.0, 4.0]], &Default::default());
+        for dtype in [DType::F32, DType::BF16] {
+            let padded = pad_zeros(x.clone().cast(dtype), 1, 2);
+            assert_eq!(padded.dtype(), dtype);
+            let numbers: Vec<f32> = padded.into_data().iter().collect();
+            assert_eq!(numbers, [0., 1., 2., 0., 0., 0., 3., 4., 0., 0.]);
+        }
+        let same = pad_zeros(x.clone(), 0, 0);
+        same.into_data().assert_eq(&x.into_data(), true);
     }
 }

@@ -2,9 +2,9 @@
 
 use burn::module::Param;
 use burn::prelude::*;
-use burn::tensor::ops::PadMode;
 
 use crate::Padding;
+use crate::conv::pad_zeros;
 use crate::init::uniform;
 
 /// Configuration of a [`TrimmedConvTranspose1d`].
@@ -113,11 +113,7 @@ fn convolve_transposed<B: Backend>(
     // A window is as many strides long as it takes, its last taps zero.
     let strides = kernel.div_ceil(stride);
     let taps = strides * stride;
-    let weight = match taps - kernel {
-        0 => weight,
-        short => weight.pad([(0, short)], PadMode::Constant(0.0)),
-    };
-    let weight = weight
+    let weight = pad_zeros(weight, 0, taps - kernel)
         .reshape([1, channels_in, channels_out * taps])
         .swap_dims(1, 2);
     let windows = weight
@@ -126,7 +122,7 @@ fn convolve_transposed<B: Backend>(
     // Stride `i` of a window falls on the frame `i` later.
     let stretch = |index: usize| {
         let part = windows.clone().narrow(2, index, 1).squeeze_dim::<4>(2);
-        part.pad([(index, strides - 1 - index)], PadMode::Constant(0.0))
+        pad_zeros(part, index, strides - 1 - index)
     };
     let sum = (1..strides).fold(stretch(0), |sum, index| sum + stretch(index));
     let total = (frames + strides - 1) * stride;

@@ -2,10 +2,10 @@
 //! it counts (half, for a feed-forward; arXiv 2005.08100, section 2.3).
 
 use burn::{
-    nn::{Dropout, Linear},
+    nn::Dropout,
     tensor::{Tensor, backend::Backend},
 };
-use soundstorm_nn::{add_linear, linear};
+use soundstorm_nn::{Linear, add_linear, linear};
 
 /// What ends a branch.
 #[derive(Debug)]
@@ -46,11 +46,12 @@ impl<B: Backend> BranchEnd<'_, B> {
 mod tests {
     use super::*;
     use burn::{
-        nn::{DropoutConfig, LinearConfig},
+        nn::DropoutConfig,
         tensor::{Distribution, Tolerance},
     };
     use burn_autodiff::Autodiff;
     use burn_flex::Flex;
+    use soundstorm_nn::LinearConfig;
 
     fn random<B: Backend>(shape: [usize; 3]) -> Tensor<B, 3> {
         Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Default::default())

@@ -5,10 +5,12 @@
 use burn::{
     config::Config,
     module::{Initializer, Module, Param},
-    nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig},
+    nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig},
     tensor::{Bool, Tensor, backend::Backend},
 };
-use soundstorm_nn::{ChannelNorm, ChannelNormConfig, depthwise, linear_glu, swish};
+use soundstorm_nn::{
+    ChannelNorm, ChannelNormConfig, Linear, LinearConfig, depthwise, linear_glu, swish,
+};
 
 use crate::BranchEnd;
 

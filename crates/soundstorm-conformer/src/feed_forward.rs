@@ -3,10 +3,10 @@
 use burn::{
     config::Config,
     module::Module,
-    nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig},
+    nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig},
     tensor::{Tensor, backend::Backend},
 };
-use soundstorm_nn::linear_swish;
+use soundstorm_nn::{Linear, LinearConfig, linear_swish};
 
 use crate::BranchEnd;
 

@@ -29,7 +29,7 @@ pub(crate) fn blocks([m, k, n]: [usize; 3], threads: usize) -> Vec<Block> {
 }
 
 /// `0..length` in so many pieces, none longer than another by more than one.
-fn split(length: usize, pieces: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+pub(crate) fn split(length: usize, pieces: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     (0..pieces).map(move |piece| length * piece / pieces..length * (piece + 1) / pieces)
 }
 

@@ -1,7 +1,9 @@
-//! Matrix products split over threads, in safe functions around the gemm crate.
+//! Matrix products split over threads, in safe functions around the gemm crate and in bf16.
 #![doc = include_str!("../README.md")]
 
+mod bf16;
 mod grid;
 mod product;
 
+pub use bf16::{Isa, PackedWeights, add_product_bf16, isa, product_bf16};
 pub use product::{add_product, product};

@@ -43,7 +43,7 @@ pub fn add_product(out: &mut [f32], scale: f32, x: &[f32], weights: &[f32], [m, 
 
 /// What becomes of the product.
 #[derive(Clone, Copy)]
-enum Onto {
+pub(crate) enum Onto {
     /// It is written to memory that holds nothing yet.
     Empty,
     /// So many times it is added to what is there.
@@ -52,18 +52,20 @@ enum Onto {
 
 /// Where the output starts.
 #[derive(Clone, Copy)]
-struct Out(*mut f32);
+pub(crate) struct Out(pub(crate) *mut f32);
 
 // SAFETY: threads write to blocks of it that do not overlap.
 unsafe impl Send for Out {}
 // SAFETY: as above; nobody reads while they write.
 unsafe impl Sync for Out {}
 
+/// The elements of `[a, b]`, if memory can hold as many.
+pub(crate) fn size(a: usize, b: usize) -> Option<usize> {
+    a.checked_mul(b)
+        .filter(|&size| size <= isize::MAX as usize / 4)
+}
+
 fn check(x: &[f32], weights: &[f32], [m, k, n]: [usize; 3]) {
-    let size = |a: usize, b: usize| {
-        a.checked_mul(b)
-            .filter(|&size| size <= isize::MAX as usize / 4)
-    };
     assert_eq!(Some(x.len()), size(m, k), "x is not [{m}, {k}]");
     assert_eq!(
         Some(weights.len()),

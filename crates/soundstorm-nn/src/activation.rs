@@ -1,12 +1,12 @@
 //! Swish and the gated linear unit (Conformer, arXiv 2005.08100, section 2),
 //! alone and after a linear layer.
 
-use burn::{
-    nn::Linear,
-    tensor::{Tensor, activation, backend::Backend},
-};
+use burn::tensor::{Tensor, activation, backend::Backend};
 
-use crate::linear::{affine, bias};
+use crate::{
+    Linear,
+    linear::{affine, bias},
+};
 
 /// Swish, `x * sigmoid(x)`.
 ///
@@ -35,7 +35,8 @@ pub fn glu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 /// - input: `[batch, frames, input]`
 /// - output: `[batch, frames, output]`
 pub fn linear_swish<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B, 3> {
-    biased_swish(affine(x, linear.weight.val(), None), bias(linear).as_ref())
+    let x = affine(x, linear.weight.val(), None, &linear.packed);
+    biased_swish(x, bias(linear).as_ref())
 }
 
 /// A linear layer, then [`glu`].
@@ -44,7 +45,8 @@ pub fn linear_swish<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B
 /// - input: `[batch, frames, input]`
 /// - output: `[batch, frames, output / 2]`
 pub fn linear_glu<B: Backend>(x: Tensor<B, 3>, linear: &Linear<B>) -> Tensor<B, 3> {
-    biased_glu(affine(x, linear.weight.val(), None), bias(linear).as_ref())
+    let x = affine(x, linear.weight.val(), None, &linear.packed);
+    biased_glu(x, bias(linear).as_ref())
 }
 
 fn biased_swish<B: Backend, const D: usize>(
@@ -103,10 +105,8 @@ fn add<B: Backend, const D: usize>(x: Tensor<B, D>, bias: Option<&Tensor<B, 1>>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::{
-        nn::LinearConfig,
-        tensor::{Distribution, TensorData, Tolerance},
-    };
+    use crate::LinearConfig;
+    use burn::tensor::{Distribution, TensorData, Tolerance};
 
     type B = burn_flex::Flex;
 
@@ -144,7 +144,7 @@ mod tests {
                 got.into_data()
                     .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-5));
             };
-            let applied = linear.forward(x.clone());
+            let applied = crate::linear(x.clone(), &linear);
             close(linear_swish(x.clone(), &linear), swish(applied.clone()));
             close(linear_glu(x.clone(), &linear), glu(applied));
         }

@@ -5,12 +5,12 @@
 use burn::{
     config::Config,
     module::Module,
-    nn::{Dropout, DropoutConfig, Linear, LinearConfig},
+    nn::{Dropout, DropoutConfig},
     tensor::{Bool, Tensor, activation, backend::Backend},
 };
 
 use crate::{
-    AttendOptions, Rotary, attend,
+    AttendOptions, Linear, LinearConfig, Rotary, attend,
     heads::{merge_heads, split_heads},
     linear,
 };

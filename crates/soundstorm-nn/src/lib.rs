@@ -17,6 +17,7 @@ mod flex;
 mod frame_mask;
 mod heads;
 mod linear;
+mod packed;
 mod rotary;
 mod t5_bias;
 
@@ -27,6 +28,9 @@ pub use channel_norm::{ChannelNorm, ChannelNormConfig};
 pub use depthwise::depthwise;
 pub use dtype::lowest;
 pub use frame_mask::frame_mask;
-pub use linear::{add_linear, affine, linear};
+pub use linear::{Linear, LinearConfig, add_linear, affine, linear};
+pub use packed::Packed;
+#[cfg(feature = "flex")]
+pub use packed::bf16_instructions;
 pub use rotary::{Rotary, RotaryConfig};
 pub use t5_bias::{T5Bias, T5BiasConfig};

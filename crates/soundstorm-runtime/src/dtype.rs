@@ -1,5 +1,7 @@
 //! The `--dtype` argument: a cast of parameters and inputs while running, never another backend type.
 
+#[cfg(feature = "flex")]
+use std::any::TypeId;
 use std::fmt;
 use std::str::FromStr;
 
@@ -36,19 +38,45 @@ impl DTypeArg {
     /// # Errors
     /// [`RuntimeError::DType`] where it does not.
     pub fn check<B: Backend>(self, device: &B::Device) -> Result<()> {
-        if B::supports_dtype(device, DType::from(self.float_dtype())) {
-            return Ok(());
+        let supported = match on_flex::<B>() {
+            true => self != Self::F16,
+            false => B::supports_dtype(device, DType::from(self.float_dtype())),
+        };
+        if !supported {
+            return Err(RuntimeError::DType {
+                dtype: self,
+                backend: B::name(device),
+            });
         }
-        Err(RuntimeError::DType {
-            dtype: self,
-            backend: B::name(device),
-        })
+        if on_flex::<B>() && self == Self::BF16 && bf16_instructions().is_none() {
+            tracing::warn!("this processor has no bf16 instructions: computing in f32");
+        }
+        Ok(())
     }
 
-    /// `tensor` in this dtype, `[any shape]` as it is.
+    /// An input in this dtype, `[any shape]` as it is; on flex it stays in f32, as all but the
+    /// layers' weights do.
     pub fn cast<B: Backend, const D: usize>(self, tensor: Tensor<B, D>) -> Tensor<B, D> {
-        tensor.cast(self.float_dtype())
+        match on_flex::<B>() {
+            true => tensor,
+            false => tensor.cast(self.float_dtype()),
+        }
     }
+}
+
+/// The processor's instructions that flex multiplies with in bf16, if it has any.
+pub fn bf16_instructions() -> Option<String> {
+    #[cfg(feature = "flex")]
+    return soundstorm_nn::bf16_instructions();
+    #[cfg(not(feature = "flex"))]
+    None
+}
+
+fn on_flex<B: Backend>() -> bool {
+    #[cfg(feature = "flex")]
+    return TypeId::of::<B>() == TypeId::of::<burn_flex::Flex>();
+    #[cfg(not(feature = "flex"))]
+    false
 }
 
 impl fmt::Display for DTypeArg {
@@ -82,23 +110,61 @@ impl FromStr for DTypeArg {
     }
 }
 
-/// `module` with all its float parameters in `dtype`; integers, masks and whether a gradient is wanted stay as they are.
+/// `module` with its float parameters in `dtype`; integers, masks and whether a gradient is wanted
+/// stay as they are.
+///
+/// On flex bf16 is for the weights of linear layers, where the processor has instructions for
+/// products of them; all else stays in f32, and so does everything where it has none.
 pub fn cast_module<B: Backend, M: Module<B>>(module: M, dtype: DTypeArg) -> M {
-    module.map(&mut Caster(dtype.float_dtype()))
+    let rest = match on_flex::<B>() {
+        true => FloatDType::F32,
+        false => dtype.float_dtype(),
+    };
+    let layers = match bf16_instructions() {
+        Some(_) => dtype.float_dtype(),
+        None => rest,
+    };
+    module.map(&mut Caster {
+        layers,
+        rest,
+        path: Vec::new(),
+    })
 }
 
-struct Caster(FloatDType);
+/// The modules that multiply by their `weight` in soundstorm-nn's `affine`.
+const LAYERS: [&str; 3] = ["Struct:Linear", "Struct:Head", "Struct:HeadProjection"];
+
+struct Caster {
+    /// For the weights of linear layers.
+    layers: FloatDType,
+    /// For all other parameters.
+    rest: FloatDType,
+    /// The fields on the way to a parameter, and whether each is a layer's weight.
+    path: Vec<bool>,
+}
 
 impl<B: Backend> ModuleMapper<B> for Caster {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path
+            .push(name == "weight" && LAYERS.contains(&container_type));
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let wanted = DType::from(self.0);
+        let wanted = match self.path.last() {
+            Some(true) => self.layers,
+            _ => self.rest,
+        };
         param.map(|tensor| {
-            if tensor.dtype() == wanted {
+            if tensor.dtype() == DType::from(wanted) {
                 return tensor;
             }
             // The cast parameter is a leaf of its own, not the outcome of an operation on the old one.
             let require_grad = tensor.is_require_grad();
-            tensor.cast(self.0).detach().set_require_grad(require_grad)
+            tensor.cast(wanted).detach().set_require_grad(require_grad)
         })
     }
 }

@@ -15,7 +15,7 @@ mod select;
 pub mod testing;
 
 pub use device::{BackendKind, DeviceArg, ParseDeviceError, built};
-pub use dtype::{DTypeArg, ParseDTypeError, cast_module};
+pub use dtype::{DTypeArg, ParseDTypeError, bf16_instructions, cast_module};
 pub use error::{Result, RuntimeError};
 pub use job::{Job, TrainJob, run, run_autodiff};
 pub use memory::peak_rss_mib;

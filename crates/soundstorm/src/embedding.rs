@@ -5,9 +5,10 @@
 use burn::{
     config::Config,
     module::{Initializer, Module, Param},
-    nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig},
+    nn::{LayerNorm, LayerNormConfig},
     tensor::{Int, Tensor, backend::Backend},
 };
+use soundstorm_nn::{Linear, LinearConfig, linear};
 
 /// Configuration of [`LevelEmbedding`].
 #[derive(Config, Debug)]
@@ -71,7 +72,7 @@ impl<B: Backend> LevelEmbedding<B> {
             .collect();
         match (&self.group_projection, &self.group_norm) {
             (Some(projection), Some(norm)) => {
-                norm.forward(projection.forward(Tensor::cat(groups, 2)))
+                norm.forward(linear(Tensor::cat(groups, 2), projection))
             }
             _ => groups.remove(0),
         }

@@ -8,7 +8,7 @@ use burn::{
     nn::{LayerNorm, LayerNormConfig},
     tensor::{Tensor, backend::Backend},
 };
-use soundstorm_nn::affine;
+use soundstorm_nn::{Packed, affine};
 
 /// Configuration of [`Head`].
 #[derive(Config, Debug)]
@@ -33,6 +33,8 @@ pub struct Head<B: Backend> {
     pub weight: Param<Tensor<B, 3>>,
     /// `[levels, codebook_size]`.
     pub bias: Param<Tensor<B, 2>>,
+    #[module(skip)]
+    packed: Packed,
 }
 
 /// What comes before the logits in soundstorm-pytorch's heads.
@@ -44,6 +46,8 @@ pub struct HeadProjection<B: Backend> {
     pub bias: Param<Tensor<B, 2>>,
     /// One norm for all levels.
     pub norm: LayerNorm<B>,
+    #[module(skip)]
+    packed: Packed,
 }
 
 impl HeadConfig {
@@ -61,9 +65,11 @@ impl HeadConfig {
                 weight: random3([levels, dim, dim]),
                 bias: random2([levels, dim]),
                 norm: LayerNormConfig::new(dim).init(device),
+                packed: Packed::default(),
             }),
             weight: random3([levels, dim, codes]),
             bias: random2([levels, codes]),
+            packed: Packed::default(),
         }
     }
 }
@@ -79,10 +85,16 @@ impl<B: Backend> Head<B> {
         // One two-dimensional product: a batched one would copy the weights.
         let mut x = x.reshape([batch * frames, dim]);
         if let Some(projection) = &self.projection {
-            x = linear(x, &projection.weight, &projection.bias, level);
+            let HeadProjection {
+                weight,
+                bias,
+                packed,
+                ..
+            } = projection;
+            x = linear(x, weight, bias, packed, level);
             x = projection.norm.forward(x);
         }
-        let logits = linear(x, &self.weight, &self.bias, level);
+        let logits = linear(x, &self.weight, &self.bias, &self.packed, level);
         let codes = logits.dims()[1];
         logits.reshape([batch, frames, codes])
     }
@@ -93,6 +105,7 @@ fn linear<B: Backend>(
     x: Tensor<B, 2>,
     weight: &Param<Tensor<B, 3>>,
     bias: &Param<Tensor<B, 2>>,
+    packed: &Packed,
     level: usize,
 ) -> Tensor<B, 2> {
     let weight = weight.val();
@@ -102,5 +115,5 @@ fn linear<B: Backend>(
         .reshape([levels * input, output])
         .narrow(0, level * input, input);
     let bias = bias.val().narrow(0, level, 1).reshape([output]);
-    affine(x, weight, Some(bias))
+    affine(x, weight, Some(bias), packed)
 }

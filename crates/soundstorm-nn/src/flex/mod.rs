@@ -11,6 +11,7 @@ mod convolution;
 mod elementwise;
 mod linear;
 mod norm;
+mod packed;
 mod vector;
 
 use std::any::Any;
@@ -26,6 +27,7 @@ pub(crate) use convolution::depthwise;
 pub(crate) use elementwise::{glu, swish};
 pub(crate) use linear::{add_linear, linear};
 pub(crate) use norm::channel_norm;
+pub(crate) use packed::Kept;
 
 /// Numbers that one task works on: less is not worth waking a thread.
 const TASK: usize = 1 << 14;

@@ -1,41 +1,43 @@
 //! `soundstorm bench`: times a piece of work on random weights, without cargo, so
 //! that the program can be carried to another machine.
 
-use std::{
-    io::BufRead,
-    time::{Duration, Instant},
-};
+mod measure;
+mod train;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use burn::{
     module::Module,
     tensor::{Int, Tensor, TensorData, backend::Backend},
 };
-use serde::Serialize;
 use soundstorm::{GenerateRow, SoundStorm, SoundStormConfig, maskgit::row_seed};
 use soundstorm_codec::{AnyCodec, Codec, CodecConfig, SpeechTokenizerConfig};
-use soundstorm_runtime::{Job, cast_module, peak_rss_mib};
+use soundstorm_runtime::{BackendKind, DTypeArg, Job, bf16_instructions, cast_module};
 
-use crate::{
-    args::{Bench, Common, Work},
-    output,
-};
+use crate::args::{Bench, Common, Work};
+use measure::{Once, Subject};
+use train::TrainBenchJob;
 
 pub(crate) fn run(args: Bench, common: Common) -> Result<()> {
     let selected = soundstorm_runtime::select(&common.device)?;
     let about = About {
-        backend: selected.backend.name(),
+        backend: selected.backend,
         device: selected.description.clone(),
     };
-    selected.run(BenchJob {
+    let train = args.work == Work::Train;
+    let job = BenchJob {
         args,
         common,
         about,
-    })
+    };
+    if train {
+        selected.run_autodiff(TrainBenchJob(job))
+    } else {
+        selected.run(job)
+    }
 }
 
 struct About {
-    backend: &'static str,
+    backend: BackendKind,
     device: String,
 }
 
@@ -44,36 +46,6 @@ struct BenchJob {
     common: Common,
     about: About,
 }
-
-/// What was done and how long it took, in seconds.
-#[derive(Serialize)]
-struct Report {
-    work: String,
-    model: String,
-    frames: u64,
-    batch: u64,
-    passes: usize,
-    levels: usize,
-    parameters: usize,
-    backend: &'static str,
-    device: String,
-    dtype: String,
-    version: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    median_s: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_s: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_s: Option<f64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    runs_s: Vec<f64>,
-    peak_mib: Option<f64>,
-}
-
-/// Something that can be done again and again; it returns the passes it took.
-type Once<'a> = Box<dyn FnMut() -> Result<usize> + 'a>;
 
 impl Job for BenchJob {
     type Output = Result<()>;
@@ -84,6 +56,7 @@ impl Job for BenchJob {
         match self.args.work {
             Work::Forward | Work::Generate => self.model::<B>(&device),
             Work::Encode | Work::Decode => self.codec::<B>(&device),
+            Work::Train => unreachable!("a job of its own"),
         }
     }
 }
@@ -97,7 +70,19 @@ impl BenchJob {
             Work::Forward => self.forward(&config, &model, device)?,
             _ => self.generate(&config, &model)?,
         };
-        self.measure::<B>(self.args.preset.name(), parameters, levels, once, device)
+        B::sync(device)?;
+        let subject = Subject {
+            name: self.args.preset.name(),
+            parameters,
+            levels,
+        };
+        self.measure(&subject, once)
+    }
+
+    /// What products in bf16 run on, on the CPU: f32 is what they are in without any.
+    fn instructions(&self) -> Option<String> {
+        let asked = self.common.dtype == DTypeArg::BF16 && self.about.backend == BackendKind::Flex;
+        asked.then(|| bf16_instructions().unwrap_or_else(|| "none, in f32".into()))
     }
 
     /// One pass with the logits of every level, as the reference's network does.
@@ -175,6 +160,7 @@ impl BenchJob {
             _ => None,
         };
         let (parameters, levels, name) = (codec.num_params(), spec.levels, spec.name.clone());
+        B::sync(device)?;
         let once: Once = match codes {
             Some(codes) => Box::new(move || {
                 codec.decode(codes.clone())?;
@@ -187,105 +173,11 @@ impl BenchJob {
                 Ok(1)
             }),
         };
-        self.measure::<B>(&name, parameters, levels, once, device)
-    }
-
-    fn measure<B: Backend>(
-        &self,
-        model: &str,
-        parameters: usize,
-        levels: usize,
-        mut once: Once,
-        device: &B::Device,
-    ) -> Result<()> {
-        let report = |passes: usize| Report {
-            work: format!("{:?}", self.args.work).to_lowercase(),
-            model: model.to_owned(),
-            frames: self.args.frames,
-            batch: self.args.batch,
-            passes,
+        let subject = Subject {
+            name: &name,
+            parameters,
             levels,
-            parameters,
-            backend: self.about.backend,
-            device: self.about.device.clone(),
-            dtype: self.common.dtype.to_string(),
-            version: env!("CARGO_PKG_VERSION"),
-            seconds: None,
-            median_s: None,
-            min_s: None,
-            max_s: None,
-            runs_s: Vec::new(),
-            peak_mib: peak_rss_mib(),
         };
-        B::sync(device)?;
-        for _ in 0..self.args.warmup {
-            once()?;
-        }
-        let mut timed = || -> Result<(Duration, usize)> {
-            let started = Instant::now();
-            let passes = once()?;
-            Ok((started.elapsed(), passes))
-        };
-
-        if self.args.serve {
-            for line in std::io::stdin().lock().lines() {
-                if line.context("cannot read from standard input")?.is_empty() {
-                    break;
-                }
-                let (time, passes) = timed()?;
-                output::json(&Report {
-                    seconds: Some(time.as_secs_f64()),
-                    ..report(passes)
-                })?;
-            }
-            return Ok(());
-        }
-
-        let mut runs = Vec::new();
-        let mut passes = 0;
-        for _ in 0..self.args.runs {
-            let (time, took) = timed()?;
-            runs.push(time.as_secs_f64());
-            passes = took;
-        }
-        let mut sorted = runs.clone();
-        sorted.sort_by(f64::total_cmp);
-        ensure!(!sorted.is_empty(), "nothing was measured");
-        let middle = sorted.len() / 2;
-        let median = match sorted.len() % 2 {
-            0 => (sorted[middle - 1] + sorted[middle]) / 2.0,
-            _ => sorted[middle],
-        };
-        let report = Report {
-            median_s: Some(median),
-            min_s: sorted.first().copied(),
-            max_s: sorted.last().copied(),
-            runs_s: runs,
-            ..report(passes)
-        };
-        if self.common.json {
-            return output::json(&report);
-        }
-        output::say(&format!(
-            "{} of {} ({} parameters), {} frames x {} rows, {} passes, {} on {}: {}",
-            report.work,
-            report.model,
-            parameters,
-            report.frames,
-            report.batch,
-            passes,
-            report.dtype,
-            report.backend,
-            report.device
-        ))?;
-        output::say(&format!(
-            "median {median:.4} s, {:.4} to {:.4} s over {} runs; peak memory {}",
-            sorted.first().copied().unwrap_or(median),
-            sorted.last().copied().unwrap_or(median),
-            sorted.len(),
-            report
-                .peak_mib
-                .map_or("unknown".into(), |mib| format!("{mib:.0} MiB"))
-        ))
+        self.measure(&subject, once)
     }
 }
