@@ -1,13 +1,11 @@
 //! Codes from logits: the most likely one, or one drawn by inverse CDF from the filtered softmax.
 
 use burn::tensor::{DType, Int, Tensor, backend::Backend};
+use soundstorm_nn::kth_largest;
 
 /// Below this, dividing by the temperature could overflow, and nothing but the most likely code
 /// has any weight left.
 const COLDEST: f64 = 1e-6;
-
-/// Halvings of the interval that holds the k-th largest logit.
-const BISECTIONS: usize = 32;
 
 /// The most likely code of each frame.
 ///
@@ -44,7 +42,7 @@ pub fn draw<B: Backend>(
     let weights = below_best.clone().div_scalar(temperature).exp();
     let weights = match top_k {
         Some(k) if k < codebook => {
-            let threshold = threshold(below_best.clone(), k);
+            let threshold = kth_largest(below_best.clone(), k);
             weights.mask_fill(below_best.lower(threshold), 0.0)
         }
         _ => weights,
@@ -68,28 +66,6 @@ pub(crate) fn below_best<B: Backend>(logits: Tensor<B, 3>) -> Tensor<B, 3> {
     let logits = logits.cast(DType::F32);
     let best = logits.clone().max_dim(2);
     logits - best
-}
-
-/// A bound that at least the `k` largest values reach, and no other but their equals.
-///
-/// By bisection between the smallest finite value and 0, the largest: a sort would leave the
-/// device on GPU backends.
-fn threshold<B: Backend>(below_best: Tensor<B, 3>, k: usize) -> Tensor<B, 3> {
-    let banned = below_best.clone().equal_elem(f32::NEG_INFINITY);
-    let mut low = below_best.clone().mask_fill(banned, 0.0).min_dim(2);
-    let mut high = low.zeros_like();
-    for _ in 0..BISECTIONS {
-        let middle = (low.clone() + high.clone()).mul_scalar(0.5);
-        let enough = below_best
-            .clone()
-            .greater_equal(middle.clone())
-            .int()
-            .sum_dim(2)
-            .greater_equal_elem(k as i64);
-        low = low.mask_where(enough.clone(), middle.clone());
-        high = middle.mask_where(enough, high);
-    }
-    low
 }
 
 #[cfg(test)]
@@ -183,23 +159,6 @@ mod tests {
                     &uniforms,
                 );
                 assert_eq!(codes, [1, 1, 3, 3], "{top_k:?} {temperature}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_threshold_is_the_kth_value_at_any_scale() {
-        let device = Default::default();
-        // 37 values at steps of 1/37 of the scale, scrambled by a multiplier coprime to 37.
-        for scale in [1e-3f32, 1.0, 1e4] {
-            let values: Vec<f32> = (0..37)
-                .map(|i| -((i * 8 % 37) as f32) / 37.0 * scale)
-                .collect();
-            for k in 1..37 {
-                let values = Tensor::<Flex, 1>::from_data(values.as_slice(), &device);
-                let values = values.reshape([1, 1, 37]);
-                let kept = values.clone().greater_equal(threshold(values, k));
-                assert_eq!(kept.int().sum().into_scalar() as usize, k, "{scale} {k}");
             }
         }
     }

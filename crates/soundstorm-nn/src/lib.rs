@@ -16,6 +16,7 @@ mod dtype;
 mod flex;
 mod frame_mask;
 mod heads;
+mod kth_largest;
 mod linear;
 mod packed;
 mod rotary;
@@ -28,6 +29,7 @@ pub use channel_norm::{ChannelNorm, ChannelNormConfig};
 pub use depthwise::depthwise;
 pub use dtype::lowest;
 pub use frame_mask::frame_mask;
+pub use kth_largest::kth_largest;
 pub use linear::{Linear, LinearConfig, add_linear, affine, linear};
 pub use packed::Packed;
 #[cfg(feature = "flex")]

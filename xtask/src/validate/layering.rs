@@ -9,7 +9,7 @@ use crate::workspace::{Dependency, Member, Workspace};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("soundstorm-gemm", &[]),
     ("soundstorm-nn", &["soundstorm-gemm"]),
-    ("soundstorm-maskgit", &[]),
+    ("soundstorm-maskgit", &["soundstorm-nn"]),
     ("soundstorm-audio", &[]),
     ("soundstorm-conformer", &["soundstorm-nn"]),
     ("soundstorm-codec", &["soundstorm-nn"]),

@@ -15,10 +15,9 @@ use crate::product::size;
 ///   result: together less than `(k + 2) * 2^-23`, also of the rounded numbers' somewhat larger
 ///   sum.
 ///
-/// This holds while no sum leaves the range of f32. Where [`isa`] is not [`Isa::Portable`],
-/// numbers, products and sums below `2^-126` count as zero, and the two products of a pair are
-/// added to each other and then to the sum, two roundings in all; the order differs from one
-/// [`Isa`] to the next, and so do the last bits.
+/// This holds within the normal range of f32. Where [`isa`] is not [`Isa::Portable`], numbers,
+/// products and sums below `2^-126` count as zero. The processor has its own order for the two
+/// products of a pair, so the last bits differ from one [`Isa`] to the next.
 ///
 /// # Shapes
 /// - `x`: `[m, k]`

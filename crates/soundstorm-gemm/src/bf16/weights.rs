@@ -184,6 +184,11 @@ mod tests {
     }
 
     #[test]
+    fn the_last_panel_has_the_columns_that_are_left() {
+        assert_eq!([columns(0, 37), columns(1, 37)], [0..32, 32..37]);
+    }
+
+    #[test]
     fn the_shape_can_be_printed() {
         let packed = PackedWeights::new(&[0.0; 6], [2, 3]);
         assert_eq!(format!("{packed:?}"), "PackedWeights { shape: [2, 3], .. }");

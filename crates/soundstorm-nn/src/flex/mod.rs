@@ -12,6 +12,7 @@ mod elementwise;
 mod linear;
 mod norm;
 mod packed;
+mod select;
 mod vector;
 
 use std::any::Any;
@@ -28,6 +29,7 @@ pub(crate) use elementwise::{glu, swish};
 pub(crate) use linear::{add_linear, linear};
 pub(crate) use norm::channel_norm;
 pub(crate) use packed::Kept;
+pub(crate) use select::kth_largest;
 
 /// Numbers that one task works on: less is not worth waking a thread.
 const TASK: usize = 1 << 14;

@@ -34,7 +34,7 @@ pub(super) struct Block {
 pub(super) fn blocks([m, k, n]: [usize; 3], threads: usize) -> Vec<Block> {
     let work = m.max(READING).saturating_mul(k).saturating_mul(n) / SMALLEST;
     let shares = if threads > 1 { SHARES * threads } else { 1 };
-    let shares = shares.min(work).max(1);
+    let shares = shares.min(work);
     let [rows, columns] = [panels(m), n.div_ceil(WIDTH)];
     let tall = shares.div_ceil(columns.max(1)).clamp(1, rows.max(1));
     let tall = tall.max(rows.div_ceil(TALLEST));
@@ -79,6 +79,7 @@ mod tests {
             [4001, 331, 67],
             [67, 4099, 5],
             [3, 1 << 21, 7],
+            [20, 1 << 16, 40],
         ] {
             let [m, _, n] = shape;
             for threads in [1, 2, 3, 16, 61] {
@@ -86,6 +87,10 @@ mod tests {
                 let mut seen = vec![0; rows * columns];
                 for block in blocks(shape, threads) {
                     assert!(block.rows.len() <= TALLEST, "{shape:?} {threads}");
+                    assert!(
+                        !block.rows.is_empty() && !block.columns.is_empty(),
+                        "{shape:?}"
+                    );
                     for row in block.rows {
                         for column in block.columns.clone() {
                             seen[row * columns + column] += 1;
@@ -133,8 +138,8 @@ mod tests {
 
     #[test]
     fn long_sums_are_cut_and_empty_ones_are_made() {
-        assert_eq!(steps(0).collect::<Vec<_>>(), [0..0]);
-        assert_eq!(steps(64).collect::<Vec<_>>(), [0..64]);
-        assert_eq!(steps(65).collect::<Vec<_>>(), [0..32, 32..65]);
+        for (lines, want) in [(0, vec![0]), (64, vec![64]), (65, vec![32, 65])] {
+            assert_eq!(steps(lines).map(|step| step.end).collect::<Vec<_>>(), want);
+        }
     }
 }

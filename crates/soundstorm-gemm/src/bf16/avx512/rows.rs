@@ -32,13 +32,14 @@ pub(super) fn with<T>(x: &[f32], [m, k]: [usize; 2], run: impl FnOnce(&Rows<'_>)
     if buffer.len() < m * row {
         buffer.resize(m * row, Line::ZERO);
     }
-    let lines = &mut buffer[..m * row];
-    pack(x, [m, k], lines);
+    pack(x, [m, k], &mut buffer);
+    let lines = &buffer;
     let out = run(&Rows { lines, m, k });
     BUFFER.set(buffer);
     out
 }
 
+/// `lines` are as many as `x` needs, or more.
 fn pack(x: &[f32], [m, k]: [usize; 2], mut lines: &mut [Line]) {
     let panels = (0..plan::panels(m)).map(|panel| {
         let rows = plan::rows(panel, m);
@@ -68,5 +69,29 @@ impl Rows<'_> {
         let start = rows.start * self.k.div_ceil(NUMBERS);
         let lines = &self.lines[start..][step.start * rows.len()..step.end * rows.len()];
         (rows, lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Isa, isa};
+
+    #[test]
+    fn a_thread_keeps_the_memory_of_its_largest_product() {
+        let kept = std::thread::spawn(|| {
+            // Where the instructions are missing, rows of no numbers need none.
+            let k = if isa() == Isa::Portable { 0 } else { 40 };
+            let sizes = [7, 3].map(|m| {
+                with(&vec![0.0; m * k], [m, k], |_| ());
+                let buffer = BUFFER.take();
+                let size = buffer.len();
+                BUFFER.set(buffer);
+                size
+            });
+            (sizes, k)
+        });
+        let (sizes, k) = kept.join().expect("a thread");
+        assert_eq!(sizes, [7 * k.div_ceil(NUMBERS); 2]);
     }
 }
