@@ -26,7 +26,7 @@ enum Command {
     /// Make the parity fixtures again with the reference packages
     Fixtures(fixtures::Args),
     /// Measure `soundstorm` beside its peers, run by run
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
     /// Print a command that README.md marks with `<!-- ci: NAME -->`
     Readme(readme::Args),
 }

@@ -53,6 +53,16 @@ pub(crate) fn display(command: &Command) -> String {
     parts.join(" ")
 }
 
+/// What this program was called with, behind `name`.
+pub(crate) fn typed(name: &str) -> String {
+    let arguments = std::env::args_os().skip(1).map(|part| quote(&part));
+    [name.to_owned()]
+        .into_iter()
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 fn quote(part: &OsStr) -> String {
     let part = part.to_string_lossy();
     if !part.is_empty() && !part.contains([' ', '\'', '"', '$', '*']) {

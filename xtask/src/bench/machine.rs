@@ -29,8 +29,8 @@ const FLAGS: &[&str] = &[
 /// Names and values, in the order they are shown.
 pub(super) type Facts = Vec<(String, String)>;
 
-/// The machine. What cannot be found out is left out.
-pub(super) fn describe() -> Facts {
+/// The machine, with its GPUs where `device` is one. What cannot be found out is left out.
+pub(super) fn describe(device: &str) -> Facts {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let mut facts = from_proc(&read("/proc/cpuinfo"), &read("/proc/meminfo"));
     if let Ok(threads) = std::thread::available_parallelism() {
@@ -45,6 +45,14 @@ pub(super) fn describe() -> Facts {
         "system",
         format_args!("{system} {}", std::env::consts::ARCH),
     ));
+    if device.starts_with("cuda") {
+        let query = [
+            "--query-gpu=name,memory.total,driver_version",
+            "--format=csv,noheader",
+        ];
+        let gpus = process::output(Command::new("nvidia-smi").args(query)).unwrap_or_default();
+        facts.extend(gpus.lines().map(|gpu| fact("gpu", gpu.trim())));
+    }
     facts
 }
 

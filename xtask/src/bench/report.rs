@@ -1,83 +1,75 @@
-//! What was measured, as a table, as Markdown and as JSON.
+//! What was measured, as text for the terminal, as Markdown, as JSON and as a picture.
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use super::machine::Facts;
-use super::side::{Shape, Stopped};
-use super::stats::{max, median, min, table};
+use super::plot::{self, Panel};
+use super::stats::table;
 
-/// One side of one work.
-pub(super) struct Measured {
-    pub(super) work: String,
-    pub(super) side: String,
-    pub(super) seconds: Vec<f64>,
-    pub(super) shape: Shape,
-    pub(super) stopped: Stopped,
+/// What the reader should hold against the figures.
+const LIMITS: &str = "Weights are random: what a model computes is the same work, and what it says is noise. Times \
+     hold for this machine, these versions and these sizes, and where the machine is shared, the spread says how far \
+     single runs are from the median.";
+
+/// A section of the report.
+#[derive(Default)]
+pub(super) struct Part {
+    /// In the JSON; parts of the same key are one list.
+    pub(super) key: &'static str,
+    pub(super) title: String,
+    /// Markdown: what is in the tables, and the tables.
+    pub(super) text: String,
+    pub(super) rows: Vec<Value>,
+    pub(super) panels: Vec<Panel>,
+    pub(super) failures: Vec<String>,
+    /// Whether a failure is a finding, not an error.
+    pub(super) may_fail: bool,
+    pub(super) versions: Facts,
 }
 
 /// Everything of one `cargo xtask bench`.
 pub(super) struct Report {
-    pub(super) preset: String,
-    pub(super) steps: String,
+    pub(super) name: String,
+    /// As it was typed.
+    pub(super) command: String,
     pub(super) device: String,
     pub(super) threads: usize,
     pub(super) warmup: usize,
+    pub(super) runs: usize,
     pub(super) machine: Facts,
     pub(super) versions: Facts,
-    /// For each work its sides, ours first.
-    pub(super) works: Vec<Vec<Measured>>,
+    pub(super) parts: Vec<Part>,
 }
 
 impl Report {
-    /// One row a side; the ratio is to the last side of the same work.
-    pub(super) fn table(&self) -> String {
-        let head = [
-            "work",
-            "side",
-            "median s",
-            "min s",
-            "max s",
-            "ratio",
-            "peak MiB",
-            "passes",
-            "levels",
-            "frames",
-            "parameters",
-        ];
-        let mut rows = Vec::new();
-        for sides in &self.works {
-            for side in sides {
-                rows.push(vec![
-                    side.work.clone(),
-                    side.side.clone(),
-                    format!("{:.3}", median(&side.seconds)),
-                    format!("{:.3}", min(&side.seconds)),
-                    format!("{:.3}", max(&side.seconds)),
-                    ratio(sides, side).map_or_else(String::new, |ratio| format!("{ratio:.2}")),
-                    side.stopped
-                        .peak_mib
-                        .map_or_else(|| "?".to_owned(), |mib| format!("{mib:.0}")),
-                    side.shape.passes.to_string(),
-                    side.shape.levels.to_string(),
-                    side.shape.frames.to_string(),
-                    side.shape.parameters.to_string(),
-                ]);
+    /// The sections, as they stand in the Markdown too.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for part in &self.parts {
+            text += &format!("## {}\n\n{}", part.title, part.text);
+            for failure in &part.failures {
+                text += &format!("\nFailed: {failure}\n");
             }
+            text.push('\n');
         }
-        table(&head, &rows)
+        text
     }
 
-    /// Writes `NAME.md` and `NAME.json` into `folder`.
-    pub(super) fn write(&self, folder: &Path, name: &str) -> Result<()> {
+    /// Writes `NAME.md`, `NAME.json` and `NAME.svg` into `folder`.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
+        let panels: Vec<&Panel> = self.parts.iter().flat_map(|part| &part.panels).collect();
+        let picture = plot::svg(&panels)?;
         let mut json = serde_json::to_string_pretty(&self.json())?;
         json.push('\n');
-        for (extension, text) in [("md", self.markdown(name)), ("json", json)] {
-            let path = folder.join(format!("{name}.{extension}"));
+        let mut files = vec![("md", self.markdown(picture.is_some())), ("json", json)];
+        files.extend(picture.map(|picture| ("svg", picture)));
+        for (extension, text) in files {
+            let path = folder.join(format!("{}.{extension}", self.name));
             std::fs::write(&path, text)
                 .with_context(|| format!("cannot write {}", path.display()))?;
             eprintln!("wrote {}", path.display());
@@ -85,174 +77,185 @@ impl Report {
         Ok(())
     }
 
-    fn markdown(&self, name: &str) -> String {
-        let facts = self
-            .machine
-            .iter()
-            .chain(&self.versions)
-            .cloned()
-            .chain(self.side_versions());
+    /// An error that tells what failed where nothing should.
+    pub(super) fn check(&self) -> Result<()> {
+        let must = self.parts.iter().filter(|part| !part.may_fail);
+        let failures: Vec<&str> = must
+            .flat_map(|part| part.failures.iter().map(String::as_str))
+            .collect();
+        if !failures.is_empty() {
+            bail!("measured, but for what failed:\n{}", failures.join("\n"));
+        }
+        Ok(())
+    }
+
+    fn markdown(&self, picture: bool) -> String {
+        let facts = self.machine.iter().cloned().chain(self.all_versions());
         let facts: Vec<Vec<String>> = facts.map(|(name, value)| vec![name, value]).collect();
-        let runs = self
-            .works
-            .first()
-            .and_then(|sides| sides.first())
-            .map_or(0, |s| s.seconds.len());
+        let name = &self.name;
+        let picture = match picture {
+            true => format!("![medians, and whiskers from the least to the most]({name}.svg)\n\n"),
+            false => String::new(),
+        };
         format!(
-            "# {name}\n\n\
-             Written by `cargo xtask bench`: preset `{}`, steps `{}`, device `{}`, {} threads a side, \
-             {runs} timed runs of each side in turn after {} to warm up. Each side is one process that \
-             has loaded before; the ratio is to the last side of the same work; the peak is the most \
-             memory that the process ever held.\n\n{}\n{}",
-            self.preset,
-            self.steps,
+            "# {name}\n\nWritten by\n\n```\n{}\n```\n\n\
+             Device `{}`, {} threads a side. Each side is one process that builds its model first; then all do one \
+             run after the other, and who goes first alternates: {} of each to warm up, which also waits for all to \
+             load, and {} timed. The table has the median, the least and the most; the peak is the most memory of \
+             the machine that the process ever held, that of a GPU not counted. Without another type in its name, a \
+             side computes in f32. {LIMITS}\n\n{picture}{}## Machine and versions\n\n{}",
+            self.command,
             self.device,
             self.threads,
-            self.warmup,
-            self.table(),
+            runs(self.warmup),
+            self.runs,
+            self.text(),
             table(&["", ""], &facts),
         )
     }
 
     fn json(&self) -> Value {
-        let works: Vec<Value> = self
-            .works
-            .iter()
-            .flat_map(|sides| sides.iter().map(move |side| (sides, side)))
-            .map(|(sides, side)| {
-                json!({
-                    "work": side.work, "side": side.side,
-                    "seconds": side.seconds,
-                    "median_s": median(&side.seconds),
-                    "min_s": min(&side.seconds),
-                    "max_s": max(&side.seconds),
-                    "ratio": ratio(sides, side),
-                    "peak_mib": side.stopped.peak_mib,
-                    "passes": side.shape.passes, "levels": side.shape.levels,
-                    "frames": side.shape.frames, "parameters": side.shape.parameters,
-                })
-            })
-            .collect();
-        json!({
-            "preset": self.preset, "steps": self.steps, "device": self.device,
-            "threads": self.threads, "warmup": self.warmup,
-            "machine": object(&self.machine),
-            "versions": object(&self.versions.iter().cloned().chain(self.side_versions()).collect()),
-            "works": works,
-        })
+        let mut value = Map::new();
+        for (key, given) in [
+            ("command", json!(self.command)),
+            ("device", json!(self.device)),
+            ("threads", json!(self.threads)),
+            ("warmup", json!(self.warmup)),
+            ("runs", json!(self.runs)),
+            ("machine", object(self.machine.clone())),
+            ("versions", object(self.all_versions())),
+        ] {
+            value.insert(key.to_owned(), given);
+        }
+        for part in &self.parts {
+            let rows = value.entry(part.key).or_insert_with(|| json!([]));
+            if let Some(rows) = rows.as_array_mut() {
+                rows.extend(part.rows.iter().cloned());
+            }
+        }
+        Value::Object(value)
     }
 
-    /// What each side says of itself, once.
-    fn side_versions(&self) -> Facts {
-        let mut facts = Facts::new();
-        for side in self.works.iter().flatten() {
-            if let Some(versions) = &side.stopped.versions
-                && !facts.iter().any(|(name, _)| *name == side.side)
-            {
-                facts.push((side.side.clone(), versions.clone()));
+    fn all_versions(&self) -> Facts {
+        let mut facts = self.versions.clone();
+        for (side, versions) in self.parts.iter().flat_map(|part| &part.versions) {
+            if !facts.iter().any(|(name, _)| name == side) {
+                facts.push((side.clone(), versions.clone()));
             }
         }
         facts
     }
 }
 
-/// Its median to that of the last of the sides, or nothing for the last itself.
-fn ratio(sides: &[Measured], side: &Measured) -> Option<f64> {
-    let last = sides.last().filter(|last| last.side != side.side)?;
-    Some(median(&side.seconds) / median(&last.seconds))
+fn runs(count: usize) -> String {
+    match count {
+        1 => "one run".to_owned(),
+        count => format!("{count} runs"),
+    }
 }
 
-fn object(facts: &Facts) -> Value {
-    Value::Object(
-        facts
-            .iter()
-            .map(|(k, v)| (k.clone(), json!(v)))
-            .collect::<Map<_, _>>(),
-    )
+fn object(facts: Facts) -> Value {
+    Value::Object(facts.into_iter().map(|(k, v)| (k, json!(v))).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::bench::plot::Bar;
 
     fn report() -> Report {
-        let side = |name: &str, seconds: &[f64]| Measured {
-            work: "forward".to_owned(),
-            side: name.to_owned(),
-            seconds: seconds.to_vec(),
-            shape: Shape {
-                passes: 1,
-                levels: 12,
-                frames: 500,
-                parameters: 7,
-            },
-            stopped: Stopped {
-                peak_mib: Some(99.5),
-                versions: Some(format!("{name} 1")),
-            },
+        let part = |key, row: u64, may_fail| Part {
+            key,
+            title: format!("Part {row}"),
+            text: format!("row {row}\n"),
+            rows: vec![json!({"row": row})],
+            failures: vec![format!("{row} broke")],
+            may_fail,
+            versions: vec![("ours".to_owned(), format!("ours {row}"))],
+            panels: vec![Panel::Bars {
+                title: "picture".to_owned(),
+                unit: "s",
+                bars: vec![Bar {
+                    label: "ours".to_owned(),
+                    middle: 1.0,
+                    low: 1.0,
+                    high: 1.0,
+                }],
+            }],
         };
+        let fact = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
         Report {
-            preset: "reference".to_owned(),
-            steps: "16,1".to_owned(),
+            name: "small-50".to_owned(),
+            command: "cargo xtask bench --quick".to_owned(),
             device: "cpu".to_owned(),
             threads: 2,
             warmup: 1,
-            machine: vec![("processor".to_owned(), "Fast".to_owned())],
-            versions: vec![],
-            works: vec![vec![
-                side("ours", &[3.0, 2.0, 2.5]),
-                side("peer", &[5.0, 4.0, 6.0]),
-            ]],
+            runs: 3,
+            machine: fact("processor", "Fast"),
+            versions: fact("commit", "abc"),
+            parts: vec![
+                part("works", 1, false),
+                part("sweep", 2, true),
+                part("sweep", 3, true),
+            ],
         }
     }
 
     #[test]
-    fn the_ratio_is_to_the_peer() {
-        let table = report().table();
-        let row = |name: &str| table.lines().find(|line| line.contains(name)).map(cells);
-        assert_eq!(
-            row("ours"),
-            Some(expect("forward ours 2.500 2.000 3.000 0.50 100 1 12 500 7"))
-        );
-        assert_eq!(
-            row("peer"),
-            Some(expect("forward peer 5.000 4.000 6.000 - 100 1 12 500 7"))
-        );
-    }
-
-    fn cells(line: &str) -> Vec<String> {
-        let cells = line.trim_matches('|').split('|').map(str::trim);
-        cells
-            .map(|cell| if cell.is_empty() { "-" } else { cell }.to_owned())
-            .collect()
-    }
-
-    fn expect(text: &str) -> Vec<String> {
-        text.split(' ').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn json_holds_every_run() {
+    fn json_holds_all_parts() {
         let json = report().json();
-        assert_eq!(json["works"][0]["seconds"], json!([3.0, 2.0, 2.5]));
-        assert_eq!(json["works"][0]["ratio"], json!(0.5));
-        assert_eq!(json["works"][1]["ratio"], Value::Null);
-        assert_eq!(json["versions"]["peer"], json!("peer 1"));
+        assert_eq!(json["works"], json!([{"row": 1}]));
+        assert_eq!(json["sweep"], json!([{"row": 2}, {"row": 3}]));
         assert_eq!(json["machine"]["processor"], json!("Fast"));
+        assert_eq!(json["versions"], json!({"commit": "abc", "ours": "ours 1"}));
+        assert_eq!(json["command"], json!("cargo xtask bench --quick"));
+        assert_eq!((&json["warmup"], &json["runs"]), (&json!(1), &json!(3)));
     }
 
     #[test]
-    fn markdown_names_method_and_machine() {
-        let text = report().markdown("reference-500");
+    fn markdown_names_command_method_machine_and_limits() {
+        let text = report().markdown(true);
         for part in [
-            "# reference-500",
-            "3 timed runs",
-            "2 threads",
+            "# small-50",
+            "```\ncargo xtask bench --quick\n```",
+            "2 threads a side",
+            "one run of each to warm up",
+            "3 timed",
+            "(small-50.svg)",
+            "Weights are random",
+            "## Part 1\n\nrow 1",
+            "Failed: 2 broke",
             "Fast",
-            "ours 1",
-            "0.50",
+            "abc",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        assert!(!report().markdown(false).contains("svg"));
+    }
+
+    #[test]
+    fn a_failure_is_an_error_but_in_a_sweep() {
+        let error = report().check().unwrap_err().to_string();
+        assert!(
+            error.contains("1 broke") && !error.contains("2 broke"),
+            "{error}"
+        );
+        let mut fine = report();
+        fine.parts.remove(0);
+        assert!(fine.check().is_ok());
+    }
+
+    #[test]
+    fn three_files_are_written() {
+        let folder = std::env::temp_dir().join(format!("xtask-report-{}", std::process::id()));
+        report().write(&folder).unwrap();
+        let mut names: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(names, ["small-50.json", "small-50.md", "small-50.svg"]);
     }
 }

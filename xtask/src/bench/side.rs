@@ -2,9 +2,9 @@
 //!
 //! The protocol, the same for `soundstorm bench --serve` and for a peer's script: the process
 //! loads, then waits; for the line `run` it does one run and prints one line of JSON with its
-//! `seconds`. What was done stands in the same line, or once in a line before the first: `passes`
-//! (of the network), `levels`, `frames`, `parameters`; and, if it likes, `peak_mib` and versions.
-//! At the end of its stdin it leaves. Anything else goes to stderr.
+//! `seconds`. What was done stands in the same line, or once in a line before the first: what
+//! `Shape` holds; and, if it likes, `peak_mib` and versions. At the end of its stdin it leaves.
+//! Anything else goes to stderr.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -13,16 +13,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 use super::machine;
+use super::shape::Shape;
 use crate::process;
-
-/// What a run did; the two sides must agree on it.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Shape {
-    pub(super) passes: u64,
-    pub(super) levels: u64,
-    pub(super) frames: u64,
-    pub(super) parameters: u64,
-}
 
 /// One timed run.
 #[derive(Debug, PartialEq)]
@@ -41,7 +33,7 @@ pub(super) struct Stopped {
 
 /// A running side.
 pub(super) struct Side {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     line: String,
     child: Child,
     stdin: ChildStdin,
@@ -52,8 +44,8 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Starts the process; it loads while the other side does.
-    pub(super) fn start(name: &'static str, command: &mut Command) -> Result<Self> {
+    /// Starts the process; it loads while others do.
+    pub(super) fn start(name: &str, command: &mut Command) -> Result<Self> {
         let line = process::display(command);
         eprintln!("$ {line}");
         let mut child = command
@@ -65,7 +57,7 @@ impl Side {
         let stdout = BufReader::new(child.stdout.take().context("no stdout")?);
         let said = Map::new();
         Ok(Self {
-            name,
+            name: name.to_owned(),
             line,
             child,
             stdin,
@@ -97,6 +89,12 @@ impl Side {
                 return Ok(run);
             }
         }
+    }
+
+    /// Ends it, whatever it does: it has failed, and its memory is wanted.
+    pub(super) fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Ends its stdin and waits.
@@ -136,26 +134,16 @@ fn listen(said: &mut Map<String, Value>, line: &str) -> Result<Option<Run>> {
     let Some(seconds) = seconds else {
         return Ok(None);
     };
-    let count = |key: &str| {
-        let value = said.get(key).and_then(Value::as_u64);
-        value.with_context(|| format!("`{key}` is missing"))
-    };
-    let shape = Shape {
-        passes: count("passes")?,
-        levels: count("levels")?,
-        frames: count("frames")?,
-        parameters: count("parameters")?,
-    };
     Ok(Some(Run {
         seconds: seconds?,
-        shape,
+        shape: Shape::read(said)?,
     }))
 }
 
 /// What a side says of its versions and of how it runs.
 fn versions(said: &Map<String, Value>) -> Option<String> {
     let keys = [
-        "peer", "version", "burn", "torch", "backend", "device", "dtype", "threads",
+        "peer", "version", "burn", "torch", "backend", "device", "dtype", "compile", "threads",
     ];
     let text = |value: &Value| {
         value
@@ -165,25 +153,14 @@ fn versions(said: &Map<String, Value>) -> Option<String> {
     let parts: Vec<String> = keys
         .iter()
         .filter_map(|key| Some((key, said.get(*key).filter(|value| !value.is_null())?)))
-        .map(|(key, value)| format!("{key} {}", text(value)))
+        // What is not compiled needs no word.
+        .filter(|(_, value)| **value != Value::Bool(false))
+        .map(|(key, value)| match value {
+            Value::Bool(_) => (*key).to_owned(),
+            value => format!("{key} {}", text(value)),
+        })
         .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// An error that names what differs.
-pub(super) fn same_work(ours: &str, a: &Shape, theirs: &str, b: &Shape) -> Result<()> {
-    let pairs = [
-        ("passes", a.passes, b.passes),
-        ("levels", a.levels, b.levels),
-        ("frames", a.frames, b.frames),
-        ("parameters", a.parameters, b.parameters),
-    ];
-    for (what, a, b) in pairs {
-        if a != b {
-            bail!("{what}: {a} in {ours}, {b} in {theirs}");
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -216,6 +193,10 @@ mod tests {
             })
         );
         assert_eq!(versions(&said).as_deref(), Some("torch 2.11.0"));
+        said.extend([("compile".to_owned(), Value::Bool(false))]);
+        assert_eq!(versions(&said).as_deref(), Some("torch 2.11.0"));
+        said.extend([("compile".to_owned(), Value::Bool(true))]);
+        assert_eq!(versions(&said).as_deref(), Some("torch 2.11.0, compile"));
         let one = ABOUT.replace('{', r#"{"seconds": 2.5, "#);
         assert_eq!(
             listen(&mut Map::new(), &one).unwrap(),
@@ -235,22 +216,6 @@ mod tests {
             assert_eq!(error, format!("`{key}` is missing"));
         }
         assert!(listen(&mut Map::new(), "loading…").is_err());
-    }
-
-    #[test]
-    fn different_work_is_an_error() {
-        assert!(same_work("a", &shape(), "b", &shape()).is_ok());
-        let b = Shape {
-            passes: 28,
-            ..shape()
-        };
-        let error = same_work("a", &shape(), "b", &b).unwrap_err().to_string();
-        assert_eq!(error, "passes: 27 in a, 28 in b");
-        let c = Shape {
-            parameters: 1,
-            ..shape()
-        };
-        assert!(same_work("a", &shape(), "b", &c).is_err());
     }
 
     #[cfg(unix)]
