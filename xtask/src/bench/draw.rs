@@ -82,7 +82,8 @@ pub(super) fn lines(
         .y_label_area_size(58)
         .build_cartesian_2d(
             (across.0 / 1.1..across.1 * 1.1).log_scale(),
-            (up.0 / 1.3..up.1 * 1.3).log_scale(),
+            // Room for the names above the lines.
+            (up.0 / 1.3..up.1 * 6.0).log_scale(),
         )?;
     chart
         .configure_mesh()

@@ -29,7 +29,7 @@ const FLAGS: &[&str] = &[
 /// Names and values, in the order they are shown.
 pub(super) type Facts = Vec<(String, String)>;
 
-/// The machine, with its GPUs where `device` is one. What cannot be found out is left out.
+/// The machine and what it is busy with, and its GPUs where `device` is one. What cannot be found out is left out.
 pub(super) fn describe(device: &str) -> Facts {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let mut facts = from_proc(&read("/proc/cpuinfo"), &read("/proc/meminfo"));
@@ -45,6 +45,9 @@ pub(super) fn describe(device: &str) -> Facts {
         "system",
         format_args!("{system} {}", std::env::consts::ARCH),
     ));
+    if let Some(load) = read("/proc/loadavg").split_whitespace().next() {
+        facts.push(fact("load before", load));
+    }
     if device.starts_with("cuda") {
         let query = [
             "--query-gpu=name,memory.total,driver_version",

@@ -41,6 +41,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(threads) => threads,
         None => std::thread::available_parallelism()?.get(),
     };
+    // Before anything is built or measured, for the load that is not ours.
+    let machine = machine::describe(&args.device);
     let mut parts = Vec::new();
     if !(plan.works.is_empty() && plan.sweeps.is_empty() && plan.codecs.is_empty()) {
         let setup = Setup {
@@ -80,7 +82,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         threads,
         warmup: args.warmup,
         runs: plan.runs,
-        machine: machine::describe(&args.device),
+        machine,
         versions: machine::versions(&workspace.root),
         parts,
     };

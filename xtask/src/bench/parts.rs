@@ -85,6 +85,7 @@ fn part(groups: &[Group]) -> Part {
         rows: groups.iter().flat_map(Group::json).collect(),
         panels: groups.iter().map(panel).collect(),
         failures: groups.iter().flat_map(Group::failures).collect(),
+        unsteady: groups.iter().flat_map(Group::unsteady).collect(),
         versions: groups.iter().flat_map(Group::versions).collect(),
         ..Part::default()
     }

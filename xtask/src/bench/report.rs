@@ -25,6 +25,8 @@ pub(super) struct Part {
     pub(super) rows: Vec<Value>,
     pub(super) panels: Vec<Panel>,
     pub(super) failures: Vec<String>,
+    /// Figures that another run may well contradict.
+    pub(super) unsteady: Vec<String>,
     /// Whether a failure is a finding, not an error.
     pub(super) may_fail: bool,
     pub(super) versions: Facts,
@@ -52,6 +54,9 @@ impl Report {
             text += &format!("## {}\n\n{}", part.title, part.text);
             for failure in &part.failures {
                 text += &format!("\nFailed: {failure}\n");
+            }
+            for unsteady in &part.unsteady {
+                text += &format!("\nUnsteady: {unsteady}\n");
             }
             text.push('\n');
         }
@@ -171,6 +176,7 @@ mod tests {
             text: format!("row {row}\n"),
             rows: vec![json!({"row": row})],
             failures: vec![format!("{row} broke")],
+            unsteady: vec![format!("{row} shook")],
             may_fail,
             versions: vec![("ours".to_owned(), format!("ours {row}"))],
             panels: vec![Panel::Bars {
@@ -226,6 +232,7 @@ mod tests {
             "Weights are random",
             "## Part 1\n\nrow 1",
             "Failed: 2 broke",
+            "Unsteady: 1 shook",
             "Fast",
             "abc",
         ] {

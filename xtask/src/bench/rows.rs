@@ -14,6 +14,9 @@ pub(super) const RATIO: &str = "peer time / its time";
 pub(super) const RATIO_NOTE: &str = "The ratio is the first peer's median over the side's own: above 1, the side is \
      faster than that peer.";
 
+/// Slowest over fastest run, above which a side is called unsteady.
+const UNSTEADY: f64 = 1.5;
+
 /// One case, and everyone who was measured on it.
 pub(super) struct Group {
     pub(super) case: Case,
@@ -102,21 +105,36 @@ impl Group {
     }
 
     pub(super) fn failures(&self) -> Vec<String> {
-        let Case {
-            work,
-            frames,
-            batch,
-            ..
-        } = &self.case;
+        let (what, frames, batch) = self.size();
         let failure = |side: &Measured| {
             let why = side.result.as_ref().err()?;
-            let what = work.name();
+            let side = &side.side;
             Some(format!(
-                "{what}, {frames} frames, batch {batch}: {}: {why}",
-                side.side
+                "{what}, {frames} frames, batch {batch}: {side}: {why}"
             ))
         };
         self.sides.iter().filter_map(failure).collect()
+    }
+
+    /// Sides whose slowest run took much longer than their fastest: something else ran, and what
+    /// is computed from their medians says little.
+    pub(super) fn unsteady(&self) -> Vec<String> {
+        let sides = self.sides.iter().filter_map(|side| {
+            let seconds = &side.result.as_ref().ok()?.seconds;
+            let times = max(seconds) / min(seconds);
+            let (what, frames, batch) = self.size();
+            (times > UNSTEADY).then(|| {
+                format!(
+                    "{what}, {frames} frames, batch {batch}: {}: the slowest run took {times:.1} times the fastest",
+                    side.side
+                )
+            })
+        });
+        sides.collect()
+    }
+
+    fn size(&self) -> (&'static str, usize, usize) {
+        (self.case.work.name(), self.case.frames, self.case.batch)
     }
 
     /// What the sides say of their versions.
@@ -241,6 +259,19 @@ mod tests {
         assert_eq!(group.json()[1]["failed"], json!("out of memory"));
         assert_eq!(group.json()[0]["failed"], Value::Null);
         assert_eq!(group.bars().len(), 1);
+    }
+
+    #[test]
+    fn an_unsteady_side_is_told() {
+        let group = group(vec![
+            side("ours", Role::Ours, &[2.0, 2.9]),
+            side("peer", Role::Peer, &[2.0, 3.0, 5.0]),
+            side("gone", Role::Peer, &[]),
+        ]);
+        assert_eq!(
+            group.unsteady(),
+            ["generate, 500 frames, batch 2: peer: the slowest run took 2.5 times the fastest"]
+        );
     }
 
     #[test]

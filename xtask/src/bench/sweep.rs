@@ -74,6 +74,7 @@ pub(super) fn part(points: &Points, groups: &[Group]) -> Part {
             ),
         ],
         failures: groups.iter().flat_map(Group::failures).collect(),
+        unsteady: groups.iter().flat_map(Group::unsteady).collect(),
         // A side that fails at some size is what a sweep is there to find.
         may_fail: true,
         versions: groups.iter().flat_map(Group::versions).collect(),
