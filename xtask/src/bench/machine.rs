@@ -26,6 +26,11 @@ const FLAGS: &[&str] = &[
     "i8mm",
 ];
 
+/// What tells OpenMP's threads how long to wait in a loop; the sides inherit it.
+const WAITING: [&str; 2] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"];
+/// Processes at work beside ours, above which times are not worth comparing.
+const BUSY: f64 = 1.0;
+
 /// Names and values, in the order they are shown.
 pub(super) type Facts = Vec<(String, String)>;
 
@@ -45,8 +50,13 @@ pub(super) fn describe(device: &str) -> Facts {
         "system",
         format_args!("{system} {}", std::env::consts::ARCH),
     ));
-    if let Some(load) = read("/proc/loadavg").split_whitespace().next() {
+    if let Some(load) = load(&read("/proc/loadavg")) {
         facts.push(fact("load before", load));
+    }
+    for name in WAITING {
+        if let Ok(value) = std::env::var(name) {
+            facts.push(fact(name, value));
+        }
     }
     if device.starts_with("cuda") {
         let query = [
@@ -57,6 +67,26 @@ pub(super) fn describe(device: &str) -> Facts {
         facts.extend(gpus.lines().map(|gpu| fact("gpu", gpu.trim())));
     }
     facts
+}
+
+/// A warning, where the machine has other work. PyTorch's threads wait for each other in a loop,
+/// and wait long where one of them was sent away: tens of times longer has been seen.
+pub(super) fn busy() -> Option<String> {
+    busy_from(&std::fs::read_to_string("/proc/loadavg").ok()?)
+}
+
+fn busy_from(loadavg: &str) -> Option<String> {
+    let load = load(loadavg).filter(|load| *load > BUSY)?;
+    Some(format!(
+        "The machine was busy before this began (load {load:.1}). Other work slows PyTorch's threads far more than \
+         ours, so the ratios do not compare the programs: measure on a quiet machine, or with \
+         OMP_WAIT_POLICY=passive in the environment."
+    ))
+}
+
+/// Of the last minute.
+fn load(loadavg: &str) -> Option<f64> {
+    loadavg.split_whitespace().next()?.parse().ok()
 }
 
 /// The day, the commit, and the compiler.
@@ -190,6 +220,14 @@ mod tests {
         ];
         assert_eq!(facts, expect.map(|(name, value)| fact(name, value)));
         assert!(from_proc("", "").is_empty());
+    }
+
+    #[test]
+    fn a_busy_machine_is_told() {
+        assert_eq!(busy_from("0.85 6.18 4.08 2/99 1234"), None);
+        assert_eq!(busy_from(""), None);
+        let warning = busy_from("6.54 0.18 0.08 2/99 1234");
+        assert!(warning.is_some_and(|text| text.contains("load 6.5")));
     }
 
     #[test]

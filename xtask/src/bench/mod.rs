@@ -8,6 +8,7 @@ mod args;
 mod criterion;
 mod draw;
 mod machine;
+mod markdown;
 mod measure;
 mod parts;
 mod plan;
@@ -20,6 +21,8 @@ mod side;
 mod sides;
 mod stats;
 mod sweep;
+#[cfg(test)]
+mod testing;
 
 use std::path::PathBuf;
 
@@ -43,6 +46,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     // Before anything is built or measured, for the load that is not ours.
     let machine = machine::describe(&args.device);
+    let warning = machine::busy();
+    if let Some(warning) = &warning {
+        eprintln!("warning: {warning}");
+    }
     let mut parts = Vec::new();
     if !(plan.works.is_empty() && plan.sweeps.is_empty() && plan.codecs.is_empty()) {
         let setup = Setup {
@@ -83,6 +90,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         warmup: args.warmup,
         runs: plan.runs,
         machine,
+        warning,
         versions: machine::versions(&workspace.root),
         parts,
     };

@@ -135,8 +135,8 @@ fn size(group: &Group) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::testing::{group, side};
     use super::super::sides::Role;
+    use super::super::testing::{group, side};
     use super::*;
 
     fn cells(part: &Part, name: &str) -> Vec<String> {

@@ -72,7 +72,7 @@ impl Points {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::testing::group;
+    use super::super::testing::group;
     use super::*;
 
     fn sizes(points: &Points) -> Vec<(usize, usize)> {

@@ -1,4 +1,4 @@
-//! What was measured, as text for the terminal, as Markdown, as JSON and as a picture.
+//! What was measured, written as JSON, as a picture, and as the Markdown of `markdown.rs`.
 
 use std::path::Path;
 
@@ -7,12 +7,6 @@ use serde_json::{Map, Value, json};
 
 use super::machine::Facts;
 use super::plot::{self, Panel};
-use super::stats::table;
-
-/// What the reader should hold against the figures.
-const LIMITS: &str = "Weights are random: what a model computes is the same work, and what it says is noise. Times \
-     hold for this machine, these versions and these sizes, and where the machine is shared, the spread says how far \
-     single runs are from the median.";
 
 /// A section of the report.
 #[derive(Default)]
@@ -42,27 +36,13 @@ pub(super) struct Report {
     pub(super) warmup: usize,
     pub(super) runs: usize,
     pub(super) machine: Facts,
+    /// What speaks against all of the figures.
+    pub(super) warning: Option<String>,
     pub(super) versions: Facts,
     pub(super) parts: Vec<Part>,
 }
 
 impl Report {
-    /// The sections, as they stand in the Markdown too.
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        for part in &self.parts {
-            text += &format!("## {}\n\n{}", part.title, part.text);
-            for failure in &part.failures {
-                text += &format!("\nFailed: {failure}\n");
-            }
-            for unsteady in &part.unsteady {
-                text += &format!("\nUnsteady: {unsteady}\n");
-            }
-            text.push('\n');
-        }
-        text
-    }
-
     /// Writes `NAME.md`, `NAME.json` and `NAME.svg` into `folder`.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder)
@@ -94,31 +74,6 @@ impl Report {
         Ok(())
     }
 
-    fn markdown(&self, picture: bool) -> String {
-        let facts = self.machine.iter().cloned().chain(self.all_versions());
-        let facts: Vec<Vec<String>> = facts.map(|(name, value)| vec![name, value]).collect();
-        let name = &self.name;
-        let picture = match picture {
-            true => format!("![medians, and whiskers from the least to the most]({name}.svg)\n\n"),
-            false => String::new(),
-        };
-        format!(
-            "# {name}\n\nWritten by\n\n```\n{}\n```\n\n\
-             Device `{}`, {} threads a side. Each side is one process that builds its model first; then all do one \
-             run after the other, and who goes first alternates: {} of each to warm up, which also waits for all to \
-             load, and {} timed. The table has the median, the least and the most; the peak is the most memory of \
-             the machine that the process ever held, that of a GPU not counted. Without another type in its name, a \
-             side computes in f32. {LIMITS}\n\n{picture}{}## Machine and versions\n\n{}",
-            self.command,
-            self.device,
-            self.threads,
-            runs(self.warmup),
-            self.runs,
-            self.text(),
-            table(&["", ""], &facts),
-        )
-    }
-
     fn json(&self) -> Value {
         let mut value = Map::new();
         for (key, given) in [
@@ -127,6 +82,7 @@ impl Report {
             ("threads", json!(self.threads)),
             ("warmup", json!(self.warmup)),
             ("runs", json!(self.runs)),
+            ("warning", json!(self.warning)),
             ("machine", object(self.machine.clone())),
             ("versions", object(self.all_versions())),
         ] {
@@ -141,7 +97,7 @@ impl Report {
         Value::Object(value)
     }
 
-    fn all_versions(&self) -> Facts {
+    pub(super) fn all_versions(&self) -> Facts {
         let mut facts = self.versions.clone();
         for (side, versions) in self.parts.iter().flat_map(|part| &part.versions) {
             if !facts.iter().any(|(name, _)| name == side) {
@@ -152,24 +108,19 @@ impl Report {
     }
 }
 
-fn runs(count: usize) -> String {
-    match count {
-        1 => "one run".to_owned(),
-        count => format!("{count} runs"),
-    }
-}
-
 fn object(facts: Facts) -> Value {
     Value::Object(facts.into_iter().map(|(k, v)| (k, json!(v))).collect())
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::plot::Bar;
+    use super::super::sides::Role;
+    use super::super::testing::{group, side};
     use super::*;
-    use crate::bench::plot::Bar;
 
-    fn report() -> Report {
+    pub(in crate::bench) fn report() -> Report {
         let part = |key, row: u64, may_fail| Part {
             key,
             title: format!("Part {row}"),
@@ -199,6 +150,7 @@ mod tests {
             warmup: 1,
             runs: 3,
             machine: fact("processor", "Fast"),
+            warning: Some("Busy".to_owned()),
             versions: fact("commit", "abc"),
             parts: vec![
                 part("works", 1, false),
@@ -220,28 +172,6 @@ mod tests {
     }
 
     #[test]
-    fn markdown_names_command_method_machine_and_limits() {
-        let text = report().markdown(true);
-        for part in [
-            "# small-50",
-            "```\ncargo xtask bench --quick\n```",
-            "2 threads a side",
-            "one run of each to warm up",
-            "3 timed",
-            "(small-50.svg)",
-            "Weights are random",
-            "## Part 1\n\nrow 1",
-            "Failed: 2 broke",
-            "Unsteady: 1 shook",
-            "Fast",
-            "abc",
-        ] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        assert!(!report().markdown(false).contains("svg"));
-    }
-
-    #[test]
     fn a_failure_is_an_error_but_in_a_sweep() {
         let error = report().check().unwrap_err().to_string();
         assert!(
@@ -251,6 +181,25 @@ mod tests {
         let mut fine = report();
         fine.parts.remove(0);
         assert!(fine.check().is_ok());
+    }
+
+    #[test]
+    fn beside_py_writes_the_same() {
+        let script = include_str!("../../../benches/peers/beside.py");
+        let row = &group(vec![side("ours", Role::Ours, &[1.0])]).json()[0];
+        let json = report().json();
+        let keys = |value: &Value| {
+            value
+                .as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        for key in keys(&json).into_iter().chain(keys(row)) {
+            let quoted = format!("\"{key}\"");
+            assert!(key == "sweep" || script.contains(&quoted), "{key}");
+        }
     }
 
     #[test]

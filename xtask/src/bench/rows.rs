@@ -162,53 +162,8 @@ fn timed_row(timed: &Timed, ratio: Option<f64>) -> Value {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
-    //! Sides without processes.
-    use super::*;
-    use crate::bench::args::Work;
-    use crate::bench::shape::Shape;
-    use crate::bench::side::Stopped;
-
-    pub(in crate::bench) fn side(name: &str, role: Role, seconds: &[f64]) -> Measured {
-        let timed = Timed {
-            seconds: seconds.to_vec(),
-            shape: Shape {
-                passes: 27,
-                levels: 12,
-                frames: 500,
-                parameters: 7,
-            },
-            stopped: Stopped {
-                peak_mib: Some(99.5),
-                versions: Some(format!("{name} 1")),
-            },
-        };
-        let result = match seconds {
-            [] => Err("out of memory".to_owned()),
-            _ => Ok(timed),
-        };
-        Measured {
-            side: name.to_owned(),
-            role,
-            result,
-        }
-    }
-
-    pub(in crate::bench) fn group(sides: Vec<Measured>) -> Group {
-        let case = Case {
-            work: Work::Generate,
-            preset: "reference".to_owned(),
-            frames: 500,
-            batch: 2,
-            steps: "16,1".to_owned(),
-        };
-        Group { case, sides }
-    }
-}
-
-#[cfg(test)]
 mod tests {
-    use super::testing::{group, side};
+    use super::super::testing::{group, side};
     use super::*;
 
     fn ratios(group: &Group) -> Vec<Option<f64>> {

@@ -155,8 +155,8 @@ fn lines(row: &[&Group], at: fn(&Case) -> f64) -> Vec<(String, Vec<Dot>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::testing::{group, side};
     use super::super::sides::Role;
+    use super::super::testing::{group, side};
     use super::*;
 
     /// Ours takes what `ours` gives for (seconds, batch), the peer a second a row; it fails where
