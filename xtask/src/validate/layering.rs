@@ -135,7 +135,8 @@ mod tests {
         case("soundstorm-codec", "soundstorm-gemm", 1);
         case("soundstorm-gemm", "soundstorm-nn", 1);
         case("soundstorm-codec", "soundstorm-maskgit", 1);
-        case("soundstorm-maskgit", "soundstorm-nn", 1);
+        case("soundstorm-maskgit", "soundstorm-nn", 0);
+        case("soundstorm-maskgit", "soundstorm-gemm", 1);
         case("soundstorm", "soundstorm-codec", 0);
         case("soundstorm", "soundstorm-hub", 1);
         case("soundstorm-hub", "soundstorm-runtime", 1);

@@ -17,7 +17,9 @@ pub(crate) fn kth_largest<B: Backend>(
     let kth = |scratch: &mut Vec<f32>, row: &[f32]| {
         scratch.clear();
         scratch.extend_from_slice(row);
-        let kth = *scratch.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1;
+        let kth = *scratch
+            .select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a))
+            .1;
         if kth > f32::NEG_INFINITY {
             return kth;
         }
