@@ -9,6 +9,7 @@ this. The peers' scripts are looked for where this one stands, as in the reposit
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -39,8 +40,9 @@ class Side:
 
     def run(self, timed):
         try:
-            self.process.stdin.write("run\n")
-            self.process.stdin.flush()
+            with contextlib.suppress(OSError):  # one that has left shows in its missing answer
+                self.process.stdin.write("run\n")
+                self.process.stdin.flush()
             answer = {}
             while "seconds" not in answer:
                 line = self.process.stdout.readline()
@@ -60,7 +62,11 @@ class Side:
             self.process.kill()
 
     def stop(self):
-        self.process.communicate()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        self.process.stdout.read()
+        if self.process.wait() and not self.failed:
+            self.failed = f"ended with {self.process.returncode}"
 
 
 def high_water_mib(pid):

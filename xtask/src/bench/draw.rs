@@ -81,9 +81,13 @@ pub(super) fn lines(
         .x_label_area_size(38)
         .y_label_area_size(58)
         .build_cartesian_2d(
-            (across.0 / 1.1..across.1 * 1.1).log_scale(),
+            (across.0 / 1.1..across.1 * 1.1)
+                .log_scale()
+                .with_key_points(dots().map(|dot| dot.x).collect()),
             // Room for the names above the lines.
-            (up.0 / 1.3..up.1 * 6.0).log_scale(),
+            (up.0 / 1.3..up.1 * 6.0)
+                .log_scale()
+                .with_key_points(marks(up.0 / 1.3, up.1 * 6.0)),
         )?;
     chart
         .configure_mesh()
@@ -91,7 +95,7 @@ pub(super) fn lines(
         .y_desc(y)
         .x_label_formatter(&|value| short(*value))
         .y_label_formatter(&|value| short(*value))
-        .light_line_style(BLACK.mix(0.06))
+        .light_line_style(TRANSPARENT)
         .label_style((FONT, 12))
         .draw()?;
     for (index, (name, dots)) in lines.iter().enumerate() {
@@ -121,4 +125,24 @@ pub(super) fn lines(
         .label_font((FONT, 13))
         .draw()?;
     Ok(())
+}
+
+/// 1, 2 and 5 times the powers of ten between two numbers.
+fn marks(low: f64, high: f64) -> Vec<f64> {
+    let power = |value: f64| value.log10().floor() as i32;
+    (power(low)..=power(high))
+        .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10.0_f64.powi(power)))
+        .filter(|mark| (low..=high).contains(mark))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_lie_between() {
+        assert_eq!(marks(0.3, 12.0), [0.5, 1.0, 2.0, 5.0, 10.0]);
+        assert_eq!(marks(1.0, 2.0), [1.0, 2.0]);
+    }
 }
