@@ -12,7 +12,7 @@ pub enum Isa {
     Portable,
     /// The dot products of AVX512-BF16.
     Avx512Bf16,
-    /// The tiles of AMX-BF16. No kernel of this crate uses them yet, so [`isa`] never finds it.
+    /// The tiles of AMX-BF16, which Linux lends on request.
     Amx,
 }
 
@@ -38,7 +38,11 @@ fn find() -> Isa {
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512bf16");
-    if has { Isa::Avx512Bf16 } else { Isa::Portable }
+    match has {
+        true if super::x86::has_amx() => Isa::Amx,
+        true => Isa::Avx512Bf16,
+        false => Isa::Portable,
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -61,7 +65,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn the_processor_says_the_same_to_the_system() {
         let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let has = info.split_whitespace().any(|flag| flag == "avx512_bf16");
-        assert_eq!(isa() == Isa::Avx512Bf16, has);
+        let has = |name| info.split_whitespace().any(|flag| flag == name);
+        assert_eq!(isa() != Isa::Portable, has("avx512_bf16"));
+        assert!(isa() != Isa::Amx || has("amx_bf16"));
     }
 }

@@ -16,8 +16,8 @@ use crate::product::size;
 ///   sum.
 ///
 /// This holds within the normal range of f32. Where [`isa`] is not [`Isa::Portable`], numbers,
-/// products and sums below `2^-126` count as zero. The processor has its own order for the two
-/// products of a pair, so the last bits differ from one [`Isa`] to the next.
+/// products and sums below `2^-126` count as zero. The processor has its own order for the
+/// products of pairs, so the last bits differ from one [`Isa`] to the next.
 ///
 /// # Shapes
 /// - `x`: `[m, k]`
@@ -53,7 +53,7 @@ pub(super) fn product_on(isa: Isa, x: &[f32], weights: &PackedWeights, m: usize)
     assert!(size(m, n).is_some(), "[{m}, {n}] is too large");
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Bf16 => super::avx512::product(x, weights, m),
+        Isa::Avx512Bf16 | Isa::Amx => super::x86::product(isa, x, weights, m),
         _ => portable::product(x, weights, m),
     }
 }
@@ -74,7 +74,7 @@ pub(super) fn add_product_on(
     assert_eq!(Some(out.len()), size(m, n), "the output is not [{m}, {n}]");
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Bf16 => super::avx512::add_product(out, scale, x, weights, m),
+        Isa::Avx512Bf16 | Isa::Amx => super::x86::add_product(isa, out, scale, x, weights, m),
         _ => portable::add_product(out, scale, x, weights, m),
     }
 }

@@ -1,5 +1,3 @@
-//! The products on whatever this processor has, against exact sums.
-
 mod refusals;
 
 use rayon::ThreadPoolBuilder;
@@ -78,9 +76,15 @@ fn exact(x: &[f32], weights: &[f32], [m, k, n]: [usize; 3]) -> Vec<[f64; 2]> {
 /// What `run` gives with one thread and with more, wherever this processor can run it.
 fn everywhere<T: Send>(run: impl Fn(Isa) -> T + Sync) -> Vec<T> {
     let mut all = vec![run(Isa::Portable)];
+    let has: &[Isa] = match isa() {
+        Isa::Portable => &[],
+        Isa::Avx512Bf16 => &[Isa::Avx512Bf16],
+        Isa::Amx => &[Isa::Avx512Bf16, Isa::Amx],
+    };
     for threads in [1, 2, 5] {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-        all.push(pool.expect("threads").install(|| run(isa())));
+        let pool = pool.expect("threads");
+        all.extend(has.iter().map(|&isa| pool.install(|| run(isa))));
     }
     all
 }

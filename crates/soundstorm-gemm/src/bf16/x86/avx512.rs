@@ -1,25 +1,16 @@
-//! The kernel: what is done with registers.
+//! The kernel of AVX512-BF16.
 
 use core::arch::x86_64::{
-    __m512bh, __mmask16, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    __m512bh, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_setzero_ps,
 };
 use core::mem::transmute;
 
 use super::super::layout::{LINES, Line, NUMBERS, PAIRS};
-use crate::product::Onto;
+use super::place::Place;
 
-/// Where a tile is written.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    /// Its first number.
-    pub(super) start: *mut f32,
-    /// From the start of a row to that of the next.
-    pub(super) stride: usize,
-    /// At most two vectors.
-    pub(super) columns: usize,
-    pub(super) onto: Onto,
-}
+/// Rows of a tile, at most: with two vectors to a row they take 28 registers, which leaves enough
+/// for the factors.
+pub(super) const HEIGHT: usize = 14;
 
 /// Multiplies a panel of so many rows by a panel of weights.
 ///
@@ -39,17 +30,17 @@ pub(super) unsafe fn run(rows: usize, x: &[Line], weights: &[Line], place: Place
             }
         };
     }
-    const { assert!(super::plan::HEIGHT == 14, "a tile for each height") };
+    const { assert!(HEIGHT == 14, "a tile for each height") };
     tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
 }
 
 /// # Safety
-/// The columns at the place, in `HEIGHT` rows, are valid for writes, and for reads if they are
+/// The columns at the place, in `ROWS` rows, are valid for writes, and for reads if they are
 /// added to.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-unsafe fn tile<const HEIGHT: usize>(x: &[Line], weights: &[Line], place: Place) {
-    let mut sums = [[_mm512_setzero_ps(); LINES]; HEIGHT];
-    let (x, _) = x.as_chunks::<HEIGHT>();
+unsafe fn tile<const ROWS: usize>(x: &[Line], weights: &[Line], place: Place) {
+    let mut sums = [[_mm512_setzero_ps(); LINES]; ROWS];
+    let (x, _) = x.as_chunks::<ROWS>();
     let (weights, _) = weights.as_chunks::<LINES>();
     let (weights, _) = weights.as_chunks::<PAIRS>();
     for (x, weights) in x.iter().zip(weights) {
@@ -65,25 +56,10 @@ unsafe fn tile<const HEIGHT: usize>(x: &[Line], weights: &[Line], place: Place) 
     }
     for (row, sums) in sums.into_iter().enumerate() {
         for (line, sum) in sums.into_iter().enumerate() {
-            let to = place.start.wrapping_add(row * place.stride + line * PAIRS);
-            let mask = mask(place.columns.saturating_sub(line * PAIRS));
-            let value = match place.onto {
-                Onto::Empty => sum,
-                Onto::Sum(scale) => {
-                    // SAFETY: what the mask leaves is within the place, and may be read.
-                    let old = unsafe { _mm512_maskz_loadu_ps(mask, to) };
-                    _mm512_fmadd_ps(_mm512_set1_ps(scale), sum, old)
-                }
-            };
-            // SAFETY: what the mask leaves is within the place.
-            unsafe { _mm512_mask_storeu_ps(to, mask, value) };
+            // SAFETY: as promised.
+            unsafe { place.put(row, line, sum) };
         }
     }
-}
-
-/// The first so many lanes, or all.
-fn mask(lanes: usize) -> __mmask16 {
-    !(u32::MAX << lanes.min(PAIRS)) as __mmask16
 }
 
 #[target_feature(enable = "avx512f,avx512bf16")]
@@ -92,11 +68,13 @@ fn vector(line: Line) -> __m512bh {
     unsafe { transmute::<Line, __m512bh>(line) }
 }
 
-/// Rounds a panel of so many rows, `[rows, k]`, into lines: the first ones of all rows first.
+/// Rounds a panel, `[rows, k]`, into lines: the first ones of all rows first, with lines of zeros
+/// to fill them up to `padded` rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-pub(super) fn round_panel(x: &[f32], rows: usize, lines: &mut [Line]) {
-    let k = x.len() / rows;
-    for (index, lines) in lines.chunks_exact_mut(rows).enumerate() {
+pub(super) fn round_panel(x: &[f32], [rows, k]: [usize; 2], padded: usize, lines: &mut [Line]) {
+    for (index, lines) in lines.chunks_exact_mut(padded).enumerate() {
+        let (lines, zeros) = lines.split_at_mut(rows);
+        zeros.fill(Line::ZERO);
         for (line, x) in lines.iter_mut().zip(x.chunks_exact(k)) {
             let x = &x[index * NUMBERS..];
             *line = match x.first_chunk() {
