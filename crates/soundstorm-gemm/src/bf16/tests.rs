@@ -1,3 +1,5 @@
+//! The products on whatever this processor has, against exact sums.
+
 mod refusals;
 
 use rayon::ThreadPoolBuilder;
