@@ -92,4 +92,14 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn without_padding_there_are_fewer_frames() {
+        let (x, weight, bias) = (random([2, 11, 5]), random([5, 1, 3]), random([5]));
+        let got = depthwise::<B>(x.clone(), weight.clone(), bias.clone(), [0, 0], None);
+        // The frames that no padding reaches.
+        let want = depthwise::<B>(x, weight, bias, [1, 1], None).narrow(1, 1, 9);
+        got.into_data()
+            .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-5));
+    }
 }
