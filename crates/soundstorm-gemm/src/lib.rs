@@ -4,6 +4,8 @@
 mod bf16;
 mod grid;
 mod product;
+#[cfg(test)]
+mod testing;
 
 pub use bf16::{Isa, PackedWeights, add_product_bf16, isa, product_bf16};
 pub use product::{add_product, product};

@@ -134,30 +134,7 @@ fn block(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Numbers of a generator of their own, on `[-1, 1)`.
-    fn numbers(count: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed;
-        let mut next = || {
-            state = state
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        };
-        (0..count).map(|_| next()).collect()
-    }
-
-    fn exact(x: &[f32], weights: &[f32], [m, k, n]: [usize; 3]) -> Vec<f64> {
-        let mut out = vec![0.0; m * n];
-        for (row, out) in out.chunks_exact_mut(n.max(1)).enumerate() {
-            for (at, &x) in x[row * k..(row + 1) * k].iter().enumerate() {
-                for (out, &weight) in out.iter_mut().zip(&weights[at * n..(at + 1) * n]) {
-                    *out += f64::from(x) * f64::from(weight);
-                }
-            }
-        }
-        out
-    }
+    use crate::testing::{exact, numbers};
 
     /// One thread and many, and sizes that are no multiple of a vector.
     const SHAPES: [[usize; 3]; 9] = [
@@ -186,7 +163,7 @@ mod tests {
                     (product(&x, &weights, [m, k, n]), added)
                 });
                 assert_eq!(got.len(), m * n);
-                for (index, &want) in want.iter().enumerate() {
+                for (index, &[want, _]) in want.iter().enumerate() {
                     assert!((f64::from(got[index]) - want).abs() < 1e-4, "{m} {k} {n}");
                     let want = f64::from(start[index]) + 0.5 * want;
                     assert!((f64::from(added[index]) - want).abs() < 1e-4, "{m} {k} {n}");

@@ -127,7 +127,7 @@ pub fn cast_module<B: Backend, M: Module<B>>(module: M, dtype: DTypeArg) -> M {
     module.map(&mut Caster {
         layers,
         rest,
-        path: Vec::new(),
+        is_layer: false,
     })
 }
 
@@ -139,24 +139,19 @@ struct Caster {
     layers: FloatDType,
     /// For all other parameters.
     rest: FloatDType,
-    /// The fields on the way to a parameter, and whether each is a layer's weight.
-    path: Vec<bool>,
+    /// Whether the field just entered is a layer's weight.
+    is_layer: bool,
 }
 
 impl<B: Backend> ModuleMapper<B> for Caster {
     fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.path
-            .push(name == "weight" && LAYERS.contains(&container_type));
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+        self.is_layer = name == "weight" && LAYERS.contains(&container_type);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let wanted = match self.path.last() {
-            Some(true) => self.layers,
-            _ => self.rest,
+        let wanted = match self.is_layer {
+            true => self.layers,
+            false => self.rest,
         };
         param.map(|tensor| {
             if tensor.dtype() == DType::from(wanted) {

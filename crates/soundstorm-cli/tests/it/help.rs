@@ -76,8 +76,18 @@ fn bench_reports_what_it_did() {
     assert_eq!(report["parameters"], 15_021_568);
     let (min, median, max) = (&report["min_s"], &report["median_s"], &report["max_s"]);
     assert!(min.as_f64() <= median.as_f64() && median.as_f64() <= max.as_f64());
+    let report = bench.json(&[&args[..], &["--work", "train", "--batch", "2"]].concat());
     assert_eq!(
-        bench.json(&[&args[..], &["--work", "forward"]].concat())["passes"],
-        1
+        (&report["passes"], &report["batch"]),
+        (&1.into(), &2.into())
     );
+    let args = [&args[..], &["--work", "forward"]].concat();
+    let report = bench.json(&args);
+    assert_eq!(report["passes"], 1);
+    assert!(report["instructions"].is_null(), "{report}");
+    // What bf16 runs on is told.
+    let report = bench.json(&[&args[..], &["--device", "cpu", "--dtype", "bf16"]].concat());
+    let found = soundstorm_runtime::bf16_instructions();
+    let want = found.unwrap_or_else(|| "none, in f32".into());
+    assert_eq!(report["instructions"], want.as_str());
 }

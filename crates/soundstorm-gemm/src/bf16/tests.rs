@@ -7,6 +7,7 @@ use rayon::ThreadPoolBuilder;
 use super::layout::{round, widen};
 use super::product::{add_product_on, product_on};
 use super::{Isa, PackedWeights, add_product_bf16, isa, product_bf16};
+use crate::testing::{exact, numbers};
 
 /// Sizes below, at and above those of tiles, lines, panels, steps and blocks, and none.
 const SHAPES: [[usize; 3]; 24] = [
@@ -36,18 +37,6 @@ const SHAPES: [[usize; 3]; 24] = [
     [1021, 61, 131],
 ];
 
-/// Numbers of a generator of their own, on `[-1, 1)`.
-pub(super) fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
 /// Whole numbers on `[-8, 8)`: bf16 holds them, and f32 their sums.
 fn whole(count: usize, seed: u64) -> Vec<f32> {
     numbers(count, seed)
@@ -58,21 +47,6 @@ fn whole(count: usize, seed: u64) -> Vec<f32> {
 
 fn rounded(numbers: &[f32]) -> Vec<f32> {
     numbers.iter().map(|&x| widen(round(x))).collect()
-}
-
-/// The sum of products, and that of their absolute values.
-fn exact(x: &[f32], weights: &[f32], [m, k, n]: [usize; 3]) -> Vec<[f64; 2]> {
-    let mut out = vec![[0.0; 2]; m * n];
-    for (row, out) in out.chunks_exact_mut(n.max(1)).enumerate() {
-        for (at, &x) in x[row * k..(row + 1) * k].iter().enumerate() {
-            for ([sum, absolute], &weight) in out.iter_mut().zip(&weights[at * n..(at + 1) * n]) {
-                let product = f64::from(x) * f64::from(weight);
-                *sum += product;
-                *absolute += product.abs();
-            }
-        }
-    }
-    out
 }
 
 /// What `run` gives with one thread and with more, wherever this processor can run it.

@@ -140,8 +140,8 @@ pub(super) fn columns(panel: usize, n: usize) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::numbers;
     use super::*;
+    use crate::testing::numbers;
 
     #[test]
     fn weights_lie_in_pairs_with_zeros_around_them() {

@@ -86,9 +86,8 @@ impl Rows<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::super::layout::{part, round};
-    use super::super::super::tests::numbers;
     use super::*;
-    use crate::isa;
+    use crate::{isa, testing::numbers};
 
     #[test]
     fn lines_of_a_panel_lie_together_with_zeros_to_fill_it_up() {
