@@ -4,10 +4,11 @@
 use burn::{
     config::Config,
     module::Module,
-    nn::{LayerNorm, LayerNormConfig},
     tensor::{Bool, Tensor, backend::Backend},
 };
-use soundstorm_nn::{Attention, AttentionConfig, AttentionInput, Rotary};
+use soundstorm_nn::{
+    Attention, AttentionConfig, AttentionInput, LayerNorm, LayerNormConfig, Rotary,
+};
 
 use crate::{
     BranchEnd, ConvolutionModule, ConvolutionModuleConfig, FeedForward, FeedForwardConfig,

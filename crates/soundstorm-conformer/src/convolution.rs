@@ -5,11 +5,12 @@
 use burn::{
     config::Config,
     module::{Initializer, Module, Param},
-    nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig},
+    nn::{Dropout, DropoutConfig},
     tensor::{Bool, Tensor, backend::Backend},
 };
 use soundstorm_nn::{
-    ChannelNorm, ChannelNormConfig, Linear, LinearConfig, depthwise, linear_glu, swish,
+    ChannelNorm, ChannelNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, depthwise,
+    linear_glu, swish,
 };
 
 use crate::BranchEnd;

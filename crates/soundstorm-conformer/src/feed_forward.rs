@@ -3,10 +3,10 @@
 use burn::{
     config::Config,
     module::Module,
-    nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig},
+    nn::{Dropout, DropoutConfig},
     tensor::{Tensor, backend::Backend},
 };
-use soundstorm_nn::{Linear, LinearConfig, linear_swish};
+use soundstorm_nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, linear_swish};
 
 use crate::BranchEnd;
 

@@ -5,9 +5,10 @@
 use burn::{
     config::Config,
     module::{Initializer, Module, Param},
-    nn::LayerNorm,
     tensor::{Tensor, TensorData, backend::Backend},
 };
+
+use soundstorm_nn::LayerNorm;
 
 use crate::BranchEnd;
 

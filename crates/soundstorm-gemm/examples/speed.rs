@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use soundstorm_gemm::{PackedWeights, isa, product, product_bf16};
+use soundstorm_gemm::{Matrix, PackedWeights, isa, product, product_bf16};
 
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
@@ -54,7 +54,9 @@ fn main() {
         let packed = PackedWeights::new(&weights, [k, n]);
         let mut best = [f64::INFINITY; 2];
         for _ in 0..rounds {
-            let f32s = pool.install(|| seconds(|| product(&x, &weights, [m, k, n])));
+            let f32s = pool.install(|| {
+                seconds(|| product(Matrix::new(&x, [m, k]), Matrix::new(&weights, [k, n])))
+            });
             let bf16s = pool.install(|| seconds(|| product_bf16(&x, &packed, m)));
             best = [best[0].min(f32s), best[1].min(bf16s)];
         }

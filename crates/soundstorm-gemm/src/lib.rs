@@ -3,9 +3,11 @@
 
 mod bf16;
 mod grid;
+mod matrix;
 mod product;
 #[cfg(test)]
 mod testing;
 
 pub use bf16::{Isa, PackedWeights, add_product_bf16, isa, product_bf16};
-pub use product::{add_product, product};
+pub use matrix::Matrix;
+pub use product::{add_product, add_product_alone, product, write_product_alone};

@@ -3,42 +3,68 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use crate::grid::{Block, blocks};
+use crate::{
+    Matrix,
+    grid::{Block, blocks},
+    matrix::size,
+};
 
-/// The product of two row-major matrices.
+/// The product of two matrices, row-major.
 ///
 /// # Shapes
 /// - `x`: `[m, k]`
-/// - `weights`: `[k, n]`
+/// - `y`: `[k, n]`
 /// - output: `[m, n]`
 ///
 /// # Panics
-/// If a matrix has another number of elements than its shape says.
-pub fn product(x: &[f32], weights: &[f32], [m, k, n]: [usize; 3]) -> Vec<f32> {
-    check(x, weights, [m, k, n]);
+/// If `x` has not as many columns as `y` has rows.
+pub fn product(x: Matrix, y: Matrix) -> Vec<f32> {
+    let [m, _, n] = shape(x, y);
     let mut out = Vec::<f32>::with_capacity(m * n);
     let to = Out(out.as_mut_ptr());
-    run(to, x, weights, [m, k, n], Onto::Empty);
+    run(to, x, y, Onto::Empty);
     // SAFETY: the capacity is m * n, and every block of the output was written: their union is
     // the whole, and without a number to add to gemm writes each element, also where k is 0.
     unsafe { out.set_len(m * n) };
     out
 }
 
-/// Adds `scale` times the product of two row-major matrices to what `out` holds.
+/// Adds `scale` times the product of two matrices to what `out` holds, row-major.
 ///
 /// # Shapes
 /// - `out`: `[m, n]`
 /// - `x`: `[m, k]`
-/// - `weights`: `[k, n]`
+/// - `y`: `[k, n]`
 ///
 /// # Panics
-/// If a matrix has another number of elements than its shape says.
-pub fn add_product(out: &mut [f32], scale: f32, x: &[f32], weights: &[f32], [m, k, n]: [usize; 3]) {
-    check(x, weights, [m, k, n]);
+/// If a matrix has another shape.
+pub fn add_product(out: &mut [f32], scale: f32, x: Matrix, y: Matrix) {
+    let [m, _, n] = shape(x, y);
     assert_eq!(out.len(), m * n, "the output is not [{m}, {n}]");
-    let to = Out(out.as_mut_ptr());
-    run(to, x, weights, [m, k, n], Onto::Sum(scale));
+    run(Out(out.as_mut_ptr()), x, y, Onto::Sum(scale));
+}
+
+/// As [`add_product`], but on the calling thread alone, for many small products side by side.
+///
+/// # Panics
+/// If a matrix has another shape.
+pub fn add_product_alone(out: &mut [f32], scale: f32, x: Matrix, y: Matrix) {
+    alone(out, x, y, true, scale);
+}
+
+/// As [`add_product_alone`], in place of what `out` held.
+///
+/// # Panics
+/// If a matrix has another shape.
+pub fn write_product_alone(out: &mut [f32], scale: f32, x: Matrix, y: Matrix) {
+    alone(out, x, y, false, scale);
+}
+
+fn alone(out: &mut [f32], x: Matrix, y: Matrix, read: bool, scale: f32) {
+    let [m, _, n] = shape(x, y);
+    assert_eq!(out.len(), m * n, "the output is not [{m}, {n}]");
+    let whole = (0..m, 0..n);
+    block(Out(out.as_mut_ptr()), x, y, &whole, read, scale);
 }
 
 /// What becomes of the product.
@@ -59,53 +85,42 @@ unsafe impl Send for Out {}
 // SAFETY: as above; nobody reads while they write.
 unsafe impl Sync for Out {}
 
-/// The elements of `[a, b]`, if memory can hold as many.
-pub(crate) fn size(a: usize, b: usize) -> Option<usize> {
-    a.checked_mul(b)
-        .filter(|&size| size <= isize::MAX as usize / 4)
-}
-
-fn check(x: &[f32], weights: &[f32], [m, k, n]: [usize; 3]) {
-    assert_eq!(Some(x.len()), size(m, k), "x is not [{m}, {k}]");
-    assert_eq!(
-        Some(weights.len()),
-        size(k, n),
-        "weights are not [{k}, {n}]"
-    );
+/// `[m, k, n]`
+fn shape(x: Matrix, y: Matrix) -> [usize; 3] {
+    let ([m, k], [rows, n]) = (x.shape(), y.shape());
+    assert_eq!(k, rows, "[{m}, {k}] times [{rows}, {n}]");
     assert!(size(m, n).is_some(), "[{m}, {n}] is too large");
+    [m, k, n]
 }
 
 /// `out` is valid for writes of m * n numbers, and for reads if it is added to.
-fn run(out: Out, x: &[f32], weights: &[f32], [m, k, n]: [usize; 3], onto: Onto) {
-    let blocks = blocks([m, k, n], rayon::current_num_threads());
-    match blocks.as_slice() {
-        [one] => block(out, x, weights, [k, n], one, onto),
-        many => many
-            .par_iter()
-            .with_max_len(1)
-            .for_each(|each| block(out, x, weights, [k, n], each, onto)),
-    }
-}
-
-fn block(
-    out: Out,
-    x: &[f32],
-    weights: &[f32],
-    [k, n]: [usize; 2],
-    (rows, columns): &Block,
-    onto: Onto,
-) {
-    let x = &x[rows.start * k..rows.end * k];
-    let weights = weights.get(columns.start..).unwrap_or(&[]);
-    // SAFETY: a block starts within the [m, n] numbers of the output, or at their end.
-    let out = unsafe { out.0.add(rows.start * n + columns.start) };
+fn run(out: Out, x: Matrix, y: Matrix, onto: Onto) {
+    let blocks = blocks(shape(x, y), rayon::current_num_threads());
     let (read, scale) = match onto {
         Onto::Empty => (false, 1.0),
         Onto::Sum(scale) => (true, scale),
     };
-    // SAFETY: x holds the block's rows, [rows, k], row-major. weights hold [k, n] less the first
-    // columns, so rows of k at a stride of n have the block's columns left to the end. The output
-    // likewise, and no other thread writes this block. It is read only if it was initialised.
+    match blocks.as_slice() {
+        [one] => block(out, x, y, one, read, scale),
+        many => many
+            .par_iter()
+            .with_max_len(1)
+            .for_each(|each| block(out, x, y, each, read, scale)),
+    }
+}
+
+/// `read`: whether it is added to what is there, which then must be initialised.
+fn block(out: Out, x: Matrix, y: Matrix, (rows, columns): &Block, read: bool, scale: f32) {
+    let [_, k, n] = shape(x, y);
+    let x = x.part(rows.clone(), 0..k);
+    let y = y.part(0..k, columns.clone());
+    assert!(x.fits() && y.fits());
+    // SAFETY: a block starts within the [m, n] numbers of the output, or at their end.
+    let out = unsafe { out.0.add(rows.start * n + columns.start) };
+    let ([x_row, x_column], [y_row, y_column]) = (x.strides(), y.strides());
+    // SAFETY: all elements of x, [rows, k], and of y, [k, columns], lie in their numbers, as was
+    // asserted. The block's elements of the output lie in the [m, n] numbers that it points to,
+    // and no other thread writes them. They are read only if they were initialised.
     unsafe {
         gemm::gemm(
             rows.len(),
@@ -115,12 +130,12 @@ fn block(
             1,
             n as isize,
             read,
-            x.as_ptr(),
-            1,
-            k as isize,
-            weights.as_ptr(),
-            1,
-            n as isize,
+            x.start(),
+            x_column as isize,
+            x_row as isize,
+            y.start(),
+            y_column as isize,
+            y_row as isize,
             1.0,
             scale,
             false,
@@ -152,35 +167,66 @@ mod tests {
     #[test]
     fn products_are_sums_of_products() {
         for [m, k, n] in SHAPES {
-            let (x, weights) = (numbers(m * k, 1), numbers(k * n, 2));
-            let want = exact(&x, &weights, [m, k, n]);
+            let (x, y) = (numbers(m * k, 1), numbers(k * n, 2));
+            let (x_transposed, y_transposed) = (transpose(&x, [m, k]), transpose(&y, [k, n]));
+            let want = exact(&x, &y, [m, k, n]);
             let start = numbers(m * n, 3);
             for threads in [1, 2, 5] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-                let (got, added) = pool.expect("threads").install(|| {
-                    let mut added = start.clone();
-                    add_product(&mut added, 0.5, &x, &weights, [m, k, n]);
-                    (product(&x, &weights, [m, k, n]), added)
-                });
-                assert_eq!(got.len(), m * n);
-                for (index, &[want, _]) in want.iter().enumerate() {
-                    assert!((f64::from(got[index]) - want).abs() < 1e-4, "{m} {k} {n}");
-                    let want = f64::from(start[index]) + 0.5 * want;
-                    assert!((f64::from(added[index]) - want).abs() < 1e-4, "{m} {k} {n}");
+                let pool = pool.expect("threads");
+                for [x, y] in [
+                    [Matrix::new(&x, [m, k]), Matrix::new(&y, [k, n])],
+                    [
+                        Matrix::new(&x_transposed, [k, m]).transposed(),
+                        Matrix::new(&y_transposed, [n, k]).transposed(),
+                    ],
+                ] {
+                    let [mut added, mut alone, mut written] = [(); 3].map(|()| start.clone());
+                    let got = pool.install(|| {
+                        add_product(&mut added, 0.5, x, y);
+                        add_product_alone(&mut alone, 0.5, x, y);
+                        write_product_alone(&mut written, 0.5, x, y);
+                        product(x, y)
+                    });
+                    assert_eq!(got.len(), m * n);
+                    for (index, &[want, _]) in want.iter().enumerate() {
+                        let close = |got: f32, want: f64| {
+                            assert!((f64::from(got) - want).abs() < 1e-4, "{m} {k} {n}");
+                        };
+                        close(got[index], want);
+                        close(written[index], 0.5 * want);
+                        close(added[index], f64::from(start[index]) + 0.5 * want);
+                        close(alone[index], f64::from(start[index]) + 0.5 * want);
+                    }
                 }
             }
         }
     }
 
+    fn transpose(numbers: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
+        (0..rows * columns)
+            .map(|at| numbers[at % rows * columns + at / rows])
+            .collect()
+    }
+
     #[test]
-    #[should_panic(expected = "weights are not [3, 2]")]
-    fn a_wrong_size_is_refused() {
-        product(&[0.0; 6], &[0.0; 5], [2, 3, 2]);
+    #[should_panic(expected = "[3, 2] times [3, 2]")]
+    fn matrices_that_do_not_meet_are_refused() {
+        let x = Matrix::new(&[0.0; 6], [3, 2]);
+        product(x, x);
     }
 
     #[test]
     #[should_panic(expected = "the output is not [2, 2]")]
     fn a_wrong_output_is_refused() {
-        add_product(&mut [0.0; 3], 1.0, &[0.0; 6], &[0.0; 6], [2, 3, 2]);
+        let x = Matrix::new(&[0.0; 6], [2, 3]);
+        add_product(&mut [0.0; 3], 1.0, x, x.transposed());
+    }
+
+    #[test]
+    #[should_panic(expected = "the output is not [2, 2]")]
+    fn a_wrong_output_of_one_thread_is_refused() {
+        let x = Matrix::new(&[0.0; 6], [2, 3]);
+        add_product_alone(&mut [0.0; 5], 1.0, x, x.transposed());
     }
 }

@@ -55,8 +55,8 @@ pub struct StepInfo {
 /// nothing, and its logits may be anything. A row's result depends on its own tokens, frames, seed
 /// and logits, and on nothing else of the batch.
 ///
-/// The device is asked for the tokens once at the start, and for one flag a row and step at the end
-/// of each level, to tell whether the logits were sound.
+/// The device is asked for the tokens once at the start, and for one flag a row and step at the
+/// very end, to tell whether the logits were sound: in between it is never waited for.
 ///
 /// # Shapes
 /// - tokens: `[batch, levels, frames]`, within `0..=mask_id`
@@ -65,8 +65,7 @@ pub struct StepInfo {
 ///
 /// # Errors
 /// Options, shapes or tokens that make no sense; logits of another shape; logits at a frame to be
-/// filled that hold NaN or +inf, or only -inf (found at the end of the level); and whatever `net`
-/// returns.
+/// filled that hold NaN or +inf, or only -inf (found at the end); and whatever `net` returns.
 pub fn decode<B, E, F>(
     tokens: Tensor<B, 3, Int>,
     rows: &[DecodeRow],
@@ -93,9 +92,9 @@ where
     let real = real_frames::<B>(rows, frames, &tokens.device());
     let mut tokens = tokens;
 
+    let mut unsound = Vec::new();
     for plan in &plans {
         let level = plan.level;
-        let mut unsound = Vec::new();
         for step in plan.steps_with_a_pass() {
             let logits = net(tokens.clone(), level).map_err(|source| DecodeError::Net {
                 level,
@@ -120,7 +119,7 @@ where
                 .clone()
                 .equal_elem(mask_id as i64)
                 .bool_and(real.clone());
-            unsound.push((step, unsound_rows(logits.clone(), masked.clone())));
+            unsound.push((level, step, unsound_rows(logits.clone(), masked.clone())));
 
             let (codes, kept) = fill(logits, masked, rows, plan, step, options);
             let codes = codes.cast(current.dtype());
@@ -139,8 +138,8 @@ where
                 passes,
             });
         }
-        report_unsound(level, unsound)?;
     }
+    report_unsound(unsound)?;
     Ok(tokens)
 }
 
@@ -230,27 +229,29 @@ fn unsound_rows<B: Backend>(logits: Tensor<B, 3>, masked: Tensor<B, 2, Bool>) ->
         .sum_dim(1)
 }
 
-/// Reads the flags of a level's steps in one go.
+/// Reads the flags of all levels and steps in one go.
 fn report_unsound<B: Backend, E>(
-    level: usize,
-    flags: Vec<(usize, Tensor<B, 2, Int>)>,
+    flags: Vec<(usize, usize, Tensor<B, 2, Int>)>,
 ) -> Result<(), DecodeError<E>> {
-    let (steps, flags): (Vec<_>, Vec<_>) = flags.into_iter().unzip();
     if flags.is_empty() {
         return Ok(());
     }
+    let (passes, flags): (Vec<_>, Vec<_>) = flags
+        .into_iter()
+        .map(|(level, step, flags)| ((level, step), flags))
+        .unzip();
     let flags: Vec<i64> = Tensor::cat(flags, 1)
         .transpose()
         .into_data()
         .iter()
         .collect();
-    let batch = flags.len() / steps.len();
+    let batch = flags.len() / passes.len();
     match flags.iter().position(|&count| count > 0) {
-        Some(found) => Err(DecodeError::NotFinite {
-            level,
-            step: steps[found / batch],
-            row: found % batch,
-        }),
+        Some(found) => {
+            let (level, step) = passes[found / batch];
+            let row = found % batch;
+            Err(DecodeError::NotFinite { level, step, row })
+        }
         None => Ok(()),
     }
 }

@@ -171,4 +171,32 @@ mod tests {
         }
         assert!(crate::flex::swish(whole.cast(burn::tensor::DType::F16), None).is_err());
     }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_kernels_have_the_gradients_of_plain_burn() {
+        use crate::testing::assert_same_gradients;
+
+        let (rows, width) = (3 * 2003, 34);
+        assert_same_gradients(
+            [rows * width, width],
+            |[x, bias]| crate::flex::swish(x.reshape([3, 2003, 34]), Some(&bias)).expect("f32"),
+            |[x, bias]| plain_swish(x.reshape([3, 2003, 34]), Some(&bias)),
+        );
+        assert_same_gradients(
+            [rows * width, width],
+            |[x, bias]| crate::flex::glu(x.reshape([3, 2003, 34]), Some(&bias)).expect("f32"),
+            |[x, bias]| plain_glu(x.reshape([3, 2003, 34]), Some(&bias)),
+        );
+        assert_same_gradients(
+            [7 * width],
+            |[x]| crate::flex::swish(x.reshape([7, 34]), None).expect("f32"),
+            |[x]| plain_swish(x.reshape([7, 34]), None),
+        );
+        assert_same_gradients(
+            [7 * width],
+            |[x]| crate::flex::glu(x.reshape([7, 34]), None).expect("f32"),
+            |[x]| plain_glu(x.reshape([7, 34]), None),
+        );
+    }
 }

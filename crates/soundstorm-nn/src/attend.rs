@@ -7,7 +7,7 @@ use burn::{
     tensor::{Bool, Tensor, activation, backend::Backend},
 };
 
-use crate::lowest;
+use crate::dtype::{lowest, wide};
 
 /// Queries of one block: the scores in memory at once are
 /// `batch * heads * QUERY_BLOCK * frames`.
@@ -40,6 +40,19 @@ pub fn attend<B: Backend>(
     value: Tensor<B, 4>,
     options: &AttendOptions<B>,
 ) -> Tensor<B, 4> {
+    #[cfg(feature = "flex")]
+    {
+        let dropout = options.dropout.as_ref();
+        let drops = dropout.is_some_and(|dropout| dropout.prob > 0.0);
+        if !(drops && B::ad_enabled(&query.device())) {
+            let (bias, mask) = (options.bias.as_ref(), options.key_mask.as_ref());
+            let scale = (query.dims()[3] as f32).powf(-0.5);
+            let done = crate::flex::attend([&query, &key, &value], scale, bias, mask);
+            if let Some(done) = done {
+                return done;
+            }
+        }
+    }
     attend_in_blocks(query, key, value, options, QUERY_BLOCK)
 }
 
@@ -76,7 +89,8 @@ fn attend_in_blocks<B: Backend>(
     Tensor::cat(blocks, 2)
 }
 
-/// The softmax of `scores + bias` over the keys, with no weight on masked ones.
+/// The softmax of `scores + bias` over the keys, with no weight on masked ones, in single precision
+/// where the scores are in half.
 ///
 /// # Shapes
 /// - `scores`, output: `[batch, heads, queries, keys]`
@@ -87,22 +101,11 @@ fn masked_softmax<B: Backend>(
     bias: Option<&Tensor<B, 4>>,
     mask: Option<&Tensor<B, 2, Bool>>,
 ) -> Tensor<B, 4> {
-    #[cfg(feature = "flex")]
-    let scores = match crate::flex::masked_softmax(scores, bias, mask) {
-        Ok(done) => return done,
-        Err(scores) => scores,
-    };
-    plain_softmax(scores, bias, mask)
-}
-
-fn plain_softmax<B: Backend>(
-    mut scores: Tensor<B, 4>,
-    bias: Option<&Tensor<B, 4>>,
-    mask: Option<&Tensor<B, 2, Bool>>,
-) -> Tensor<B, 4> {
     let [batch, _, _, keys] = scores.dims();
+    let dtype = scores.dtype();
+    let mut scores = scores.cast(wide(dtype));
     if let Some(bias) = bias {
-        scores = scores + bias.clone();
+        scores = scores + bias.clone().cast(wide(dtype));
     }
     if let Some(mask) = mask {
         let hidden = mask.clone().bool_not().reshape([batch, 1, 1, keys]);
@@ -110,13 +113,14 @@ fn plain_softmax<B: Backend>(
         let lowest = lowest(scores.dtype());
         scores = scores.mask_fill(hidden, lowest);
     }
-    activation::softmax(scores, 3)
+    activation::softmax(scores, 3).cast(dtype)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Distribution, TensorData, Tolerance};
+    use burn::nn::DropoutConfig;
+    use burn::tensor::{DType, Distribution, TensorData, Tolerance};
 
     type B = burn_flex::Flex;
 
@@ -179,6 +183,36 @@ mod tests {
         }
     }
 
+    /// Weights are rounded once: sums of hundreds of rounded exponentials would be far off.
+    #[test]
+    fn halves_are_weighed_in_single_precision() {
+        let scores = random([2, 3, 5, 997]);
+        for dtype in [DType::F16, DType::BF16] {
+            let scores = scores.clone().cast(dtype);
+            let want = masked_softmax(scores.clone().cast(DType::F32), None, None);
+            let got = masked_softmax(scores, None, None);
+            assert_eq!(got.dtype(), dtype);
+            let apart = (got.cast(DType::F32) - want.clone()).abs();
+            let share = (apart / (want + 1e-5)).max().into_scalar();
+            assert!(share <= 2f32.powi(-8), "{share}");
+        }
+    }
+
+    /// The weights that are left are larger.
+    #[test]
+    fn dropout_acts_in_training() {
+        use burn_autodiff::Autodiff;
+
+        let query = Tensor::<Autodiff<B>, 4>::ones([1, 3, 7, 4], &Default::default());
+        let options = AttendOptions {
+            dropout: Some(DropoutConfig::new(0.5).init()),
+            ..Default::default()
+        };
+        let out = attend(query.clone(), query.clone(), query.clone(), &options);
+        let apart = (out - query).abs().max().into_scalar();
+        assert!(apart > 0.1, "{apart}");
+    }
+
     #[test]
     fn masked_keys_weigh_nothing() {
         let device = Default::default();
@@ -207,23 +241,47 @@ mod tests {
     /// A row with nothing but masked keys, and a bias that is one for all rows or each row's own.
     #[cfg(feature = "flex")]
     #[test]
-    fn the_kernel_equals_plain_burn() {
-        let (queries, keys) = (47, 59);
-        let scores = random([3, 5, queries, keys]);
-        let flags = (0..3 * keys).map(|at| at % keys < [keys, 17, 0][at / keys]);
-        let mask = TensorData::new(flags.collect::<Vec<bool>>(), [3, keys]);
-        let mask = Tensor::from_data(mask, &Default::default());
-        for bias in [
-            None,
-            Some(random([1, 5, queries, keys])),
-            Some(random([3, 5, queries + 4, keys]).narrow(2, 3, queries)),
-        ] {
-            for mask in [None, Some(&mask)] {
-                let got = crate::flex::masked_softmax(scores.clone(), bias.as_ref(), mask);
-                let want = plain_softmax(scores.clone(), bias.as_ref(), mask);
-                got.expect("f32 on flex")
-                    .into_data()
-                    .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-6));
+    fn the_kernel_and_its_gradient_equal_plain_burn() {
+        use crate::testing::{Recording, assert_same_gradients};
+
+        // More queries than one block of the kernel has.
+        let [batch, heads, queries, keys, dim_head] = [3, 5, 137, 59, 6];
+        let flags = (0..batch * keys).map(|at| at % keys < [keys, 17, 0][at / keys]);
+        let mask = TensorData::new(flags.collect::<Vec<bool>>(), [batch, keys]);
+        let mask = Tensor::<Recording, 2, Bool>::from_data(mask, &Default::default());
+        let of_keys = batch * heads * keys * dim_head;
+        for mask in [None, Some(mask)] {
+            for biases in [0, 1, batch] {
+                let options = |bias: Tensor<Recording, 1>| AttendOptions {
+                    key_mask: mask.clone(),
+                    bias: (biases > 0).then(|| bias.reshape([biases, heads, queries, keys])),
+                    dropout: None,
+                };
+                let shaped = |query: Tensor<Recording, 1>, key: Tensor<Recording, 1>, value| {
+                    let query = query.reshape([batch, heads, queries, dim_head]);
+                    let of_keys =
+                        |x: Tensor<Recording, 1>| x.reshape([batch, heads, keys, dim_head]);
+                    [query, of_keys(key), of_keys(value)]
+                };
+                assert_same_gradients(
+                    [
+                        batch * heads * queries * dim_head,
+                        of_keys,
+                        of_keys,
+                        biases.max(1) * heads * queries * keys,
+                    ],
+                    |[query, key, value, bias]| {
+                        let [query, key, value] = shaped(query, key, value);
+                        let AttendOptions { key_mask, bias, .. } = options(bias);
+                        let scale = (dim_head as f32).powf(-0.5);
+                        let (bias, mask) = (bias.as_ref(), key_mask.as_ref());
+                        crate::flex::attend([&query, &key, &value], scale, bias, mask).expect("f32")
+                    },
+                    |[query, key, value, bias]| {
+                        let [query, key, value] = shaped(query, key, value);
+                        attend_in_blocks(query, key, value, &options(bias), QUERY_BLOCK)
+                    },
+                );
             }
         }
     }

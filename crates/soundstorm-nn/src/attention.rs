@@ -252,4 +252,25 @@ mod tests {
         got.into_data()
             .assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-5));
     }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_kernel_has_the_gradient_of_plain_burn() {
+        let (shape, gates) = ([2, 3, 331, 17], [2, 331, 3]);
+        let count = shape.iter().product();
+        crate::testing::assert_same_gradients(
+            [count, count, gates.iter().product()],
+            |[values, first, gate]| {
+                let (first, gate) = (first.reshape(shape), gate.reshape(gates));
+                crate::flex::mix_values(values.reshape(shape), &first, &gate).expect("f32")
+            },
+            |[values, first, gate]| {
+                plain_mix(
+                    values.reshape(shape),
+                    &first.reshape(shape),
+                    gate.reshape(gates),
+                )
+            },
+        );
+    }
 }

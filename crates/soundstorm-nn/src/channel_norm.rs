@@ -7,6 +7,8 @@ use burn::{
     tensor::{DType, Tensor, backend::Backend},
 };
 
+use crate::norm::{Epsilon, norm};
+
 /// Configuration of [`ChannelNorm`].
 #[derive(Config, Debug)]
 pub struct ChannelNormConfig {
@@ -37,25 +39,12 @@ impl<B: Backend> ChannelNorm<B> {
     /// # Shapes
     /// - input, output: `[batch, frames, channels]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let eps = match x.dtype() {
+        let floor = match x.dtype() {
             DType::F32 | DType::F64 => 1e-6,
             _ => 1e-4,
         };
-        let gamma = self.gamma.val();
-        #[cfg(feature = "flex")]
-        let x = match crate::flex::channel_norm(x, &gamma, eps) {
-            Ok(done) => return done,
-            Err(x) => x,
-        };
-        plain(x, gamma, eps)
+        norm(x, self.gamma.val(), None, Epsilon::Floor(floor))
     }
-}
-
-fn plain<B: Backend>(x: Tensor<B, 3>, gamma: Tensor<B, 1>, floor: f32) -> Tensor<B, 3> {
-    let centred = x.clone() - x.mean_dim(2);
-    let variance = centred.clone().powi_scalar(2).mean_dim(2);
-    // Not by the reciprocal: burn-ndarray's has 12 bits.
-    centred / variance.clamp_min(floor).sqrt() * gamma.unsqueeze()
 }
 
 #[cfg(test)]
@@ -76,18 +65,5 @@ mod tests {
         let want = TensorData::new(vec![-3.0f32, 3.0, -0.3, 0.3], [1, 2, 2]);
         got.into_data()
             .assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-3));
-    }
-
-    #[cfg(feature = "flex")]
-    #[test]
-    fn the_kernel_equals_plain_burn() {
-        let device = Default::default();
-        let normal = burn::tensor::Distribution::Normal(3.0, 5.0);
-        let x = Tensor::<B, 3>::random([3, 211, 37], normal, &device);
-        let gamma = Tensor::random([37], normal, &device);
-        let got = crate::flex::channel_norm(x.clone(), &gamma, 1e-6).expect("f32 on flex");
-        let want = plain(x, gamma, 1e-6).into_data();
-        got.into_data()
-            .assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-4));
     }
 }

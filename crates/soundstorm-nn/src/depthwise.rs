@@ -102,4 +102,28 @@ mod tests {
         got.into_data()
             .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-5));
     }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_kernel_has_the_gradient_of_plain_burn() {
+        let (shape, channels) = ([3, 307, 37], 37);
+        let flags = (0..3 * 307).map(|at| at % 307 < [307, 57, 0][at / 307]);
+        let mask = TensorData::new(flags.collect::<Vec<bool>>(), [3, 307]);
+        let mask = Tensor::from_data(mask, &Default::default());
+        for (taps, padding) in [(1, [0, 0]), (4, [2, 1]), (7, [6, 0]), (5, [2, 2])] {
+            for mask in [None, Some(&mask)] {
+                crate::testing::assert_same_gradients(
+                    [shape.iter().product(), channels * taps, channels],
+                    |[x, weight, bias]| {
+                        let (x, weight) = (x.reshape(shape), weight.reshape([channels, 1, taps]));
+                        crate::flex::depthwise(x, &weight, &bias, padding, mask).expect("f32")
+                    },
+                    |[x, weight, bias]| {
+                        let weight = weight.reshape([channels, 1, taps]);
+                        plain(x.reshape(shape), weight, bias, padding, mask)
+                    },
+                );
+            }
+        }
+    }
 }

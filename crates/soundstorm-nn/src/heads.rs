@@ -106,4 +106,32 @@ mod tests {
             }
         }
     }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_kernels_have_the_gradients_of_plain_burn() {
+        use crate::testing::{Recording, assert_same_gradients};
+
+        let shape = [2, 301, 3 * 5 * 6];
+        let rotary = RotaryConfig::new(6).init::<Recording>(301, &Default::default());
+        for part in 0..3 {
+            for rotary in [None, Some(&rotary)] {
+                assert_same_gradients(
+                    [shape.iter().product()],
+                    |[qkv]| {
+                        let tables = rotary.map(Rotary::tables);
+                        let parts = crate::flex::split_heads(qkv.reshape(shape), 5, tables);
+                        parts.expect("f32")[part].clone()
+                    },
+                    |[qkv]| plain_split(qkv.reshape(shape), 5, rotary)[part].clone(),
+                );
+            }
+        }
+        let shape = [2, 5, 301, 6];
+        assert_same_gradients(
+            [shape.iter().product()],
+            |[x]| crate::flex::merge_heads(x.reshape(shape)).expect("f32"),
+            |[x]| plain_merge(x.reshape(shape)),
+        );
+    }
 }

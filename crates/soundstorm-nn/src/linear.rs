@@ -286,4 +286,37 @@ mod tests {
         assert!(packed.kept.get(&random::<2>([61, 67])).is_none(), "f32");
         assert!(packed.kept.get(&stack.transpose()).is_none(), "gaps");
     }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn the_kernels_have_the_gradients_of_plain_burn() {
+        use crate::testing::assert_same_gradients;
+
+        let packed = Packed::default();
+        let [rows, input, output] = [337, 61, 131];
+        let sizes = [rows * input, input * output, output];
+        assert_same_gradients(
+            sizes,
+            |[x, weight, bias]| {
+                let (x, weight) = (x.reshape([337, 61]), weight.reshape([61, 131]));
+                crate::flex::linear(x, &weight, Some(&bias), &packed).expect("f32")
+            },
+            |[x, weight, bias]| plain(x.reshape([337, 61]), weight.reshape([61, 131]), Some(bias)),
+        );
+        for scale in [1.0, 0.5] {
+            assert_same_gradients(
+                [rows * output, sizes[0], sizes[1], sizes[2]],
+                |[sum, x, weight, bias]| {
+                    let (x, weight) = (x.reshape([337, 61]), weight.reshape([61, 131]));
+                    let sum = sum.reshape([337, 131]);
+                    crate::flex::add_linear(sum, scale, &x, &weight, Some(&bias), &packed)
+                        .expect("f32")
+                },
+                |[sum, x, weight, bias]| {
+                    let (x, weight) = (x.reshape([337, 61]), weight.reshape([61, 131]));
+                    sum.reshape([337, 131]) + plain(x, weight, Some(bias)) * scale
+                },
+            );
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The `--dtype` argument: a cast of parameters and inputs while running, never another backend type.
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "ndarray"))]
 use std::any::TypeId;
 use std::fmt;
 use std::str::FromStr;
@@ -64,6 +64,15 @@ impl DTypeArg {
     }
 }
 
+/// So many frames that generation's lengths are best multiples of: GPUs tune and compile kernels
+/// for each length anew, CPUs do not.
+pub fn frame_multiple<B: Backend>() -> usize {
+    match on_flex::<B>() || on_ndarray::<B>() {
+        true => 1,
+        false => 64,
+    }
+}
+
 /// The processor's instructions that flex multiplies with in bf16, if it has any.
 pub fn bf16_instructions() -> Option<String> {
     #[cfg(feature = "flex")]
@@ -76,6 +85,13 @@ fn on_flex<B: Backend>() -> bool {
     #[cfg(feature = "flex")]
     return TypeId::of::<B>() == TypeId::of::<burn_flex::Flex>();
     #[cfg(not(feature = "flex"))]
+    false
+}
+
+fn on_ndarray<B: Backend>() -> bool {
+    #[cfg(feature = "ndarray")]
+    return TypeId::of::<B>() == TypeId::of::<burn_ndarray::NdArray<f32>>();
+    #[cfg(not(feature = "ndarray"))]
     false
 }
 
@@ -113,45 +129,52 @@ impl FromStr for DTypeArg {
 /// `module` with its float parameters in `dtype`; integers, masks and whether a gradient is wanted
 /// stay as they are.
 ///
-/// On flex bf16 is for the weights of linear layers, where the processor has instructions for
-/// products of them; all else stays in f32, and so does everything where it has none.
+/// Norms and heads stay in f32, and so do the logits. On flex bf16 is for the weights of linear
+/// layers and heads, where the processor has instructions for products of them; all else stays in
+/// f32, and so does everything where it has none.
 pub fn cast_module<B: Backend, M: Module<B>>(module: M, dtype: DTypeArg) -> M {
-    let rest = match on_flex::<B>() {
+    let on_flex = on_flex::<B>();
+    let dtype = match on_flex && bf16_instructions().is_none() {
         true => FloatDType::F32,
         false => dtype.float_dtype(),
     };
-    let layers = match bf16_instructions() {
-        Some(_) => dtype.float_dtype(),
-        None => rest,
-    };
     module.map(&mut Caster {
-        layers,
-        rest,
-        is_layer: false,
+        dtype,
+        on_flex,
+        is_cast: false,
     })
 }
 
 /// The modules that multiply by their `weight` in soundstorm-nn's `affine`.
 const LAYERS: [&str; 3] = ["Struct:Linear", "Struct:Head", "Struct:HeadProjection"];
 
+/// What stays in f32 on a GPU.
+const WIDE: [&str; 4] = [
+    "Struct:LayerNorm",
+    "Struct:ChannelNorm",
+    "Struct:Head",
+    "Struct:HeadProjection",
+];
+
 struct Caster {
-    /// For the weights of linear layers.
-    layers: FloatDType,
-    /// For all other parameters.
-    rest: FloatDType,
-    /// Whether the field just entered is a layer's weight.
-    is_layer: bool,
+    dtype: FloatDType,
+    on_flex: bool,
+    /// Whether the field just entered is cast.
+    is_cast: bool,
 }
 
 impl<B: Backend> ModuleMapper<B> for Caster {
     fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.is_layer = name == "weight" && LAYERS.contains(&container_type);
+        self.is_cast = match self.on_flex {
+            true => name == "weight" && LAYERS.contains(&container_type),
+            false => !WIDE.contains(&container_type),
+        };
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let wanted = match self.is_layer {
-            true => self.layers,
-            false => self.rest,
+        let wanted = match self.is_cast {
+            true => self.dtype,
+            false => FloatDType::F32,
         };
         param.map(|tensor| {
             if tensor.dtype() == DType::from(wanted) {

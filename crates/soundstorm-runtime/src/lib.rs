@@ -4,6 +4,8 @@
 #![recursion_limit = "256"]
 
 pub mod alloc;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod caches;
 mod device;
 mod dtype;
 mod error;
@@ -15,7 +17,7 @@ mod select;
 pub mod testing;
 
 pub use device::{BackendKind, DeviceArg, ParseDeviceError, built};
-pub use dtype::{DTypeArg, ParseDTypeError, bf16_instructions, cast_module};
+pub use dtype::{DTypeArg, ParseDTypeError, bf16_instructions, cast_module, frame_multiple};
 pub use error::{Result, RuntimeError};
 pub use job::{Job, TrainJob, run, run_autodiff};
 pub use memory::peak_rss_mib;

@@ -216,5 +216,6 @@ const ASKED: &str = "asked for";
 /// Starts the backend on `device`, so that what its driver refuses is an error here, not a panic in a job.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn started<B: burn::tensor::backend::Backend>(device: &B::Device) -> Result<(), String> {
+    crate::caches::keep_kernels();
     crate::probe::quietly(|| B::sync(device))?.map_err(|error| error.to_string())
 }

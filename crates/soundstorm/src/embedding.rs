@@ -5,10 +5,9 @@
 use burn::{
     config::Config,
     module::{Initializer, Module, Param},
-    nn::{LayerNorm, LayerNormConfig},
     tensor::{Int, Tensor, backend::Backend},
 };
-use soundstorm_nn::{Linear, LinearConfig, linear};
+use soundstorm_nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, linear};
 
 /// Configuration of [`LevelEmbedding`].
 #[derive(Config, Debug)]

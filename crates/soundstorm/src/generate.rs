@@ -73,7 +73,8 @@ impl<B: Backend> SoundStorm<B> {
             .iter()
             .map(|row| self.plan(row))
             .collect::<Result<Vec<_>, _>>()?;
-        let frames = plans.iter().map(|plan| plan.frames).max().unwrap_or(0);
+        let longest = plans.iter().map(|plan| plan.frames).max().unwrap_or(0);
+        let frames = self.padded(longest);
         let semantic: Option<Vec<Vec<i64>>> =
             plans.iter().map(|plan| plan.semantic.clone()).collect();
         let condition = self.condition(semantic.as_deref(), frames)?;

@@ -5,10 +5,9 @@
 use burn::{
     config::Config,
     module::{Initializer, Module, Param},
-    nn::{LayerNorm, LayerNormConfig},
-    tensor::{Tensor, backend::Backend},
+    tensor::{DType, Tensor, backend::Backend},
 };
-use soundstorm_nn::{Packed, affine};
+use soundstorm_nn::{LayerNorm, LayerNormConfig, Packed, affine};
 
 /// Configuration of [`Head`].
 #[derive(Config, Debug)]
@@ -84,6 +83,10 @@ impl<B: Backend> Head<B> {
         let [batch, frames, dim] = x.dims();
         // One two-dimensional product: a batched one would copy the weights.
         let mut x = x.reshape([batch * frames, dim]);
+        // Heads that were left in single precision give logits in it.
+        if self.weight.val().dtype() == DType::F32 {
+            x = x.cast(DType::F32);
+        }
         if let Some(projection) = &self.projection {
             let HeadProjection {
                 weight,

@@ -1,7 +1,7 @@
 //! The training objective: cross-entropy on the masked tokens of one level drawn
 //! for each row (SoundStorm, section 3.2).
 
-use burn::tensor::{DType, Int, Tensor, TensorData, activation, backend::Backend};
+use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
 use rand::Rng;
 use soundstorm_maskgit::TrainingMask;
 
@@ -103,8 +103,7 @@ pub(crate) fn cross_entropy<B: Backend>(
     logits: Tensor<B, 3>,
     target: Tensor<B, 2, Int>,
 ) -> Tensor<B, 2> {
-    let log = activation::log_softmax(logits.cast(DType::F32), 2);
-    log.gather(2, target.unsqueeze_dim(2))
-        .squeeze_dim::<2>(2)
-        .neg()
+    let [batch, frames, codes] = logits.dims();
+    let logits = logits.cast(DType::F32).reshape([batch * frames, codes]);
+    soundstorm_nn::cross_entropy(logits, target.reshape([batch * frames])).reshape([batch, frames])
 }

@@ -26,6 +26,7 @@ pub struct SoundStorm<B: Backend> {
     pub head: Head<B>,
     codebook_size: usize,
     levels: usize,
+    frame_multiple: usize,
 }
 
 impl SoundStormConfig {
@@ -50,11 +51,25 @@ impl SoundStormConfig {
                 .init(device),
             codebook_size: self.codebook_size,
             levels: self.levels(),
+            frame_multiple: 1,
         })
     }
 }
 
 impl<B: Backend> SoundStorm<B> {
+    /// Generates in lengths that are multiples of so many frames: GPUs tune and compile kernels for
+    /// each length anew. The frames added are padding, and nothing of them is seen.
+    #[must_use]
+    pub fn with_frame_multiple(mut self, frames: usize) -> Self {
+        self.frame_multiple = frames.max(1);
+        self
+    }
+
+    /// The length that so many frames are generated in.
+    pub fn padded(&self, frames: usize) -> usize {
+        frames.next_multiple_of(self.frame_multiple)
+    }
+
     /// Codes of one codebook.
     pub fn codebook_size(&self) -> usize {
         self.codebook_size

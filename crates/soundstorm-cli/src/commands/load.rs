@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use soundstorm::{SoundStorm, SoundStormConfig};
 use soundstorm_codec::AnyCodec;
 use soundstorm_hub::{open_codec, open_model};
-use soundstorm_runtime::cast_module;
+use soundstorm_runtime::{cast_module, frame_multiple};
 
 use crate::args::Common;
 
@@ -25,5 +25,9 @@ pub(super) fn model<B: Backend>(
     device: &B::Device,
 ) -> Result<(SoundStormConfig, SoundStorm<B>)> {
     let opened = open_model(folder, device)?;
-    Ok((opened.config, cast_module(opened.model, common.dtype)))
+    let model = cast_module(opened.model, common.dtype);
+    Ok((
+        opened.config,
+        model.with_frame_multiple(frame_multiple::<B>()),
+    ))
 }

@@ -4,10 +4,14 @@ use rayon::prelude::*;
 
 use super::PackedWeights;
 use super::layout::{round, widen};
+use crate::{Matrix, add_product as add_product_f32, product as product_f32};
 
 pub(super) fn product(x: &[f32], weights: &PackedWeights, m: usize) -> Vec<f32> {
     let [k, n] = weights.shape();
-    crate::product(&rounded(x), &weights.unpack(), [m, k, n])
+    product_f32(
+        Matrix::new(&rounded(x), [m, k]),
+        Matrix::new(&weights.unpack(), [k, n]),
+    )
 }
 
 pub(super) fn add_product(
@@ -18,7 +22,12 @@ pub(super) fn add_product(
     m: usize,
 ) {
     let [k, n] = weights.shape();
-    crate::add_product(out, scale, &rounded(x), &weights.unpack(), [m, k, n]);
+    add_product_f32(
+        out,
+        scale,
+        Matrix::new(&rounded(x), [m, k]),
+        Matrix::new(&weights.unpack(), [k, n]),
+    );
 }
 
 fn rounded(x: &[f32]) -> Vec<f32> {

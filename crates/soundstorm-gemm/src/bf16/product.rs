@@ -1,7 +1,7 @@
 //! The products.
 
 use super::{Isa, PackedWeights, isa, portable};
-use crate::product::size;
+use crate::matrix::size;
 
 /// The product of a row-major matrix and weights, both rounded to bf16, summed in f32.
 ///

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::layout::{LINES, Line, NUMBERS, PAIRS, WIDTH, join, part, round, widen};
-use crate::product::size;
+use crate::matrix::size;
 
 /// A matrix of weights in bf16, laid out once for many products.
 ///

@@ -1,12 +1,18 @@
 //! The depthwise convolution with channels last, so that it needs no transposes
 //! and its inner loop runs over channels.
 
-use burn::tensor::{Bool, Tensor, backend::Backend};
+use std::sync::Arc;
 
-use super::{Floats, by_rows, flags_if, give};
+use burn::tensor::{Bool, Tensor, backend::Backend};
+use rayon::prelude::*;
+
+use super::{Floats, Function, add_up, applies, apply, by_rows, flags_if, input, sums_of_rows};
 
 /// Channels worked on at a time: their sums stay in registers.
 const BLOCK: usize = 32;
+
+/// Frames that one task works on for the gradient of the kernels.
+const FRAMES: usize = 256;
 
 /// `out[t] = bias + sum over j of weight[j] * x[t + j - pad_left]`, over frames
 /// that are there and not padding.
@@ -22,22 +28,140 @@ pub(crate) fn depthwise<B: Backend>(
     [pad_left, pad_right]: [usize; 2],
     mask: Option<&Tensor<B, 2, Bool>>,
 ) -> Result<Tensor<B, 3>, Tensor<B, 3>> {
-    let shape = x.dims();
-    if pad_left + pad_right + 1 != weight.dims()[2] {
+    let fits = pad_left + pad_right + 1 == weight.dims()[2];
+    if !fits || !applies::<B>(&[x.dtype(), weight.dtype(), bias.dtype()]) {
         return Err(x);
     }
-    let (Some(weight), Some(bias)) = (Floats::read(weight), Floats::read(bias)) else {
-        return Err(x);
-    };
     let Some(real) = flags_if(mask) else {
         return Err(x);
     };
-    let x = Floats::take(x)?;
-    let kernels = Kernels::new(weight.numbers(), bias.numbers(), pad_left);
-    Ok(give(
-        kernels.run(x.numbers(), shape[1], real.as_deref()),
-        shape,
-    ))
+    let convolution = Depthwise {
+        pad_left,
+        real: real.map(Arc::new),
+    };
+    let (weight, bias) = (input(weight.clone()), input(bias.clone()));
+    Ok(apply(convolution, [input(x), weight, bias]))
+}
+
+#[derive(Clone, Debug)]
+struct Depthwise {
+    pad_left: usize,
+    /// `[batch, frames]`
+    real: Option<Arc<Vec<bool>>>,
+}
+
+impl Depthwise {
+    fn real(&self) -> Option<&[bool]> {
+        self.real.as_ref().map(|real| real.as_slice())
+    }
+}
+
+impl Function<3> for Depthwise {
+    const READS: [bool; 3] = [true, true, false];
+
+    fn forward(&self, [x, weight, bias]: [Floats; 3]) -> Floats {
+        let [_, frames, channels] = x.dims();
+        let kernels = Kernels {
+            taps: by_taps(weight.numbers(), channels),
+            bias: bias.numbers(),
+            pad_left: self.pad_left,
+        };
+        x.like(kernels.run(x.numbers(), frames, self.real()), channels)
+    }
+
+    fn backward(
+        &self,
+        [x, weight, _]: [Floats; 3],
+        gradient: Floats,
+        wanted: [bool; 3],
+    ) -> [Option<Floats>; 3] {
+        let [_, frames, channels] = x.dims();
+        let [_, _, taps] = weight.dims();
+        let of_x = wanted[0].then(|| {
+            // The same convolution with its taps in reverse, where padding is not read but left out.
+            let mut reversed = by_taps(weight.numbers(), channels);
+            for tap in 0..taps / 2 {
+                for channel in 0..channels {
+                    let other = (taps - 1 - tap) * channels + channel;
+                    reversed.swap(tap * channels + channel, other);
+                }
+            }
+            let kernels = Kernels {
+                taps: reversed,
+                bias: &vec![0.0; channels],
+                pad_left: taps - 1 - self.pad_left,
+            };
+            let mut out = kernels.run(gradient.numbers(), frames, None);
+            if let Some(real) = self.real() {
+                for (row, _) in real.iter().enumerate().filter(|&(_, &real)| !real) {
+                    out[row * channels..][..channels].fill(0.0);
+                }
+            }
+            x.like(out, channels)
+        });
+        let of_weight = wanted[1].then(|| {
+            let sums = self.taps_gradient([&x, &gradient], taps);
+            Floats::new(by_channels(&sums, channels), [channels, 1, taps])
+        });
+        let of_bias =
+            wanted[2].then(|| Floats::new(sums_of_rows(gradient.numbers(), channels), [channels]));
+        [of_x, of_weight, of_bias]
+    }
+}
+
+impl Depthwise {
+    /// For each tap and channel the sum of what it multiplied, times what became of it,
+    /// `[taps, channels]`.
+    fn taps_gradient(&self, [x, gradient]: [&Floats; 2], taps: usize) -> Vec<f32> {
+        let [batch, frames, channels] = x.dims();
+        let (x, gradient) = (x.numbers(), gradient.numbers());
+        let pieces = frames.div_ceil(FRAMES);
+        let arch = pulp::Arch::new();
+        let parts = (0..batch * pieces).into_par_iter().map(|piece| {
+            let (row, from) = (piece / pieces, piece % pieces * FRAMES);
+            let piece = from..frames.min(from + FRAMES);
+            let mut sums = vec![0.0; taps * channels];
+            arch.dispatch(|| {
+                for (tap, sums) in sums.chunks_exact_mut(channels).enumerate() {
+                    for frame in piece.clone() {
+                        let seen = (frame + tap).checked_sub(self.pad_left);
+                        let Some(seen) = seen.filter(|&seen| seen < frames) else {
+                            continue;
+                        };
+                        let seen = row * frames + seen;
+                        if self.real().is_some_and(|real| !real[seen]) {
+                            continue;
+                        }
+                        let x = &x[seen * channels..][..channels];
+                        let gradient = &gradient[(row * frames + frame) * channels..][..channels];
+                        for (sum, (x, gradient)) in sums.iter_mut().zip(x.iter().zip(gradient)) {
+                            *sum += x * gradient;
+                        }
+                    }
+                }
+            });
+            sums
+        });
+        add_up(parts.collect(), taps * channels)
+    }
+}
+
+/// From `[channels, 1, taps]` to `[taps, channels]`.
+fn by_taps(weight: &[f32], channels: usize) -> Vec<f32> {
+    transposed(weight, weight.len() / channels)
+}
+
+/// And back.
+fn by_channels(taps: &[f32], channels: usize) -> Vec<f32> {
+    transposed(taps, channels)
+}
+
+/// A matrix with so many columns, its rows as columns.
+fn transposed(numbers: &[f32], columns: usize) -> Vec<f32> {
+    let rows = numbers.len() / columns;
+    (0..numbers.len())
+        .map(|at| numbers[at % rows * columns + at / rows])
+        .collect()
 }
 
 /// The kernels of all channels, tap by tap.
@@ -48,23 +172,7 @@ struct Kernels<'a> {
     pad_left: usize,
 }
 
-impl<'a> Kernels<'a> {
-    fn new(weight: &[f32], bias: &'a [f32], pad_left: usize) -> Self {
-        let channels = bias.len();
-        let kernel = weight.len() / channels;
-        let mut taps = vec![0.0; weight.len()];
-        for (channel, row) in weight.chunks_exact(kernel).enumerate() {
-            for (tap, &weight) in row.iter().enumerate() {
-                taps[tap * channels + channel] = weight;
-            }
-        }
-        Self {
-            taps,
-            bias,
-            pad_left,
-        }
-    }
-
+impl Kernels<'_> {
     fn run(&self, x: &[f32], frames: usize, real: Option<&[bool]>) -> Vec<f32> {
         let channels = self.bias.len();
         let mut out = vec![0.0; x.len()];

@@ -1,12 +1,10 @@
 //! Linear layers: a product split over threads by columns, onto a bias or onto
 //! what the layer's output is added to.
 
-use std::sync::Arc;
-
 use burn::tensor::{Tensor, backend::Backend};
-use soundstorm_gemm::PackedWeights;
+use soundstorm_gemm::{Matrix, add_product, add_product_bf16, product, product_bf16};
 
-use super::{Floats, by_rows, give};
+use super::{Floats, Function, applies, apply, by_rows, input, input_if, sums_of_rows};
 use crate::Packed;
 
 /// `x * weight + bias`.
@@ -19,16 +17,21 @@ pub(crate) fn linear<B: Backend>(
     bias: Option<&Tensor<B, 1>>,
     packed: &Packed,
 ) -> Result<Tensor<B, 2>, Tensor<B, 2>> {
-    let [rows, output] = [x.dims()[0], weight.dims()[1]];
-    let (Some(weight), Some(bias)) = (Matrix::read(weight, packed), Floats::read_if(bias)) else {
-        return Err(x);
-    };
-    let x = Floats::take(x)?;
-    let mut out = weight.product(x.numbers(), rows);
-    if let Some(bias) = bias {
-        add_to_rows(&mut out, bias.numbers(), 1.0);
+    if let (Some(weight), Some(bias)) = (packed.kept.get(weight), Floats::read_if(bias)) {
+        let [rows, _] = x.dims();
+        let x = Floats::take(x)?;
+        let mut out = product_bf16(x.numbers(), &weight, rows);
+        if let Some(bias) = bias {
+            add_to_rows(&mut out, bias.numbers(), 1.0);
+        }
+        return Ok(Floats::new(out, [rows, weight.shape()[1]]).give());
     }
-    Ok(give(out, [rows, output]))
+    let bias_dtype = bias.map_or(x.dtype(), Tensor::dtype);
+    if !applies::<B>(&[x.dtype(), weight.dtype(), bias_dtype]) {
+        return Err(x);
+    }
+    let bias = input_if(bias, &x);
+    Ok(apply(Linear, [input(x), input(weight.clone()), bias]))
 }
 
 /// `sum + scale * (x * weight + bias)`, in place.
@@ -42,58 +45,102 @@ pub(crate) fn add_linear<B: Backend>(
     bias: Option<&Tensor<B, 1>>,
     packed: &Packed,
 ) -> Result<Tensor<B, 2>, Tensor<B, 2>> {
-    let (Some(x), Some(weight), Some(bias)) = (
+    if let (Some(x), Some(weight), Some(bias)) = (
         Floats::read(x),
-        Matrix::read(weight, packed),
+        packed.kept.get(weight),
         Floats::read_if(bias),
-    ) else {
+    ) {
+        let mut sum = Floats::take(sum)?;
+        let numbers = sum.numbers_mut();
+        if let Some(bias) = bias {
+            add_to_rows(numbers, bias.numbers(), scale);
+        }
+        add_product_bf16(numbers, scale, x.numbers(), &weight);
+        return Ok(sum.give());
+    }
+    let bias_dtype = bias.map_or(x.dtype(), Tensor::dtype);
+    if !applies::<B>(&[sum.dtype(), x.dtype(), weight.dtype(), bias_dtype]) {
         return Err(sum);
-    };
-    let mut sum = Floats::take(sum)?;
-    let numbers = sum.numbers_mut();
-    if let Some(bias) = bias {
-        add_to_rows(numbers, bias.numbers(), scale);
     }
-    weight.add_product(numbers, scale, x.numbers());
-    Ok(sum.give())
+    let bias = input_if(bias, x);
+    let (x, weight) = (input(x.clone()), input(weight.clone()));
+    Ok(apply(AddLinear(scale), [input(sum), x, weight, bias]))
 }
 
-/// Weights in the form that they are multiplied in.
-enum Matrix {
-    /// As they lie, and their shape.
-    F32(Floats, [usize; 2]),
-    /// Packed for the processor's bf16 instructions.
-    BF16(Arc<PackedWeights>),
+#[derive(Clone, Debug)]
+struct Linear;
+
+impl Function<3> for Linear {
+    const READS: [bool; 3] = [true, true, false];
+
+    fn forward(&self, [x, weight, bias]: [Floats; 3]) -> Floats {
+        let (x, weight) = (matrix(&x), matrix(&weight));
+        let mut out = product(x, weight);
+        if let Some(bias) = bias.numbers_if() {
+            add_to_rows(&mut out, bias, 1.0);
+        }
+        Floats::new(out, [x.rows(), weight.columns()])
+    }
+
+    fn backward(
+        &self,
+        [x, weight, _]: [Floats; 3],
+        gradient: Floats,
+        wanted: [bool; 3],
+    ) -> [Option<Floats>; 3] {
+        let of_output = matrix(&gradient);
+        let (x, weight) = (matrix(&x), matrix(&weight));
+        let by = |x: Matrix, y: Matrix| Floats::new(product(x, y), [x.rows(), y.columns()]);
+        [
+            wanted[0].then(|| by(of_output, weight.transposed())),
+            wanted[1].then(|| by(x.transposed(), of_output)),
+            wanted[2].then(|| {
+                let width = gradient.width();
+                Floats::new(sums_of_rows(gradient.numbers(), width), [width])
+            }),
+        ]
+    }
 }
 
-impl Matrix {
-    fn read<B: Backend>(weight: &Tensor<B, 2>, packed: &Packed) -> Option<Self> {
-        match packed.kept.get(weight) {
-            Some(packed) => Some(Self::BF16(packed)),
-            None => Some(Self::F32(Floats::read(weight)?, weight.dims())),
+/// The scale of what is added.
+#[derive(Clone, Debug)]
+struct AddLinear(f32);
+
+impl Function<4> for AddLinear {
+    const READS: [bool; 4] = [false, true, true, false];
+
+    fn forward(&self, [mut sum, x, weight, bias]: [Floats; 4]) -> Floats {
+        let numbers = sum.numbers_mut();
+        if let Some(bias) = bias.numbers_if() {
+            add_to_rows(numbers, bias, self.0);
         }
+        add_product(numbers, self.0, matrix(&x), matrix(&weight));
+        sum
     }
 
-    /// `x * weight`, `[rows, output]`.
-    fn product(&self, x: &[f32], rows: usize) -> Vec<f32> {
-        match self {
-            Self::F32(weight, [input, output]) => {
-                soundstorm_gemm::product(x, weight.numbers(), [rows, *input, *output])
-            }
-            Self::BF16(weight) => soundstorm_gemm::product_bf16(x, weight, rows),
+    fn backward(
+        &self,
+        [_, x, weight, bias]: [Floats; 4],
+        gradient: Floats,
+        [sum_wanted, wanted @ ..]: [bool; 4],
+    ) -> [Option<Floats>; 4] {
+        let of_sum = sum_wanted.then(|| gradient.clone());
+        let mut of_output = gradient;
+        if self.0 != 1.0 {
+            let width = of_output.width();
+            by_rows(of_output.numbers_mut(), width, |_, numbers| {
+                for number in numbers {
+                    *number *= self.0;
+                }
+            });
         }
+        let [of_x, of_weight, of_bias] = Linear.backward([x, weight, bias], of_output, wanted);
+        [of_sum, of_x, of_weight, of_bias]
     }
+}
 
-    /// Adds `scale * (x * weight)`.
-    fn add_product(&self, sum: &mut [f32], scale: f32, x: &[f32]) {
-        match self {
-            Self::F32(weight, [input, output]) => {
-                let shape = [sum.len() / output, *input, *output];
-                soundstorm_gemm::add_product(sum, scale, x, weight.numbers(), shape);
-            }
-            Self::BF16(weight) => soundstorm_gemm::add_product_bf16(sum, scale, x, weight),
-        }
-    }
+fn matrix(x: &Floats) -> Matrix<'_> {
+    Matrix::new(x.numbers(), x.dims())
 }
 
 fn add_to_rows(rows: &mut [f32], bias: &[f32], scale: f32) {

@@ -5,10 +5,15 @@
 //! Each takes tensors of any backend and gives them back untouched where they
 //! are not burn-flex's in f32; the caller then does the same in plain burn. What
 //! is computed is said there, and a test beside the caller holds both equal.
+//! Where burn-autodiff records what is computed on burn-flex, the kernel's gradient
+//! is recorded with it ([`Function`]).
 
+mod activation;
 mod attention;
 mod convolution;
-mod elementwise;
+mod cross_entropy;
+mod function;
+mod heads;
 mod linear;
 mod norm;
 mod packed;
@@ -23,23 +28,49 @@ use burn::tensor::{
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-pub(crate) use attention::{masked_softmax, merge_heads, mix_values, split_heads};
+pub(crate) use activation::{glu, swish};
+pub(crate) use attention::attend;
 pub(crate) use convolution::depthwise;
-pub(crate) use elementwise::{glu, swish};
+pub(crate) use cross_entropy::cross_entropy;
+use function::{Function, applies, apply, input, input_if};
+pub(crate) use heads::{merge_heads, mix_values, split_heads};
 pub(crate) use linear::{add_linear, linear};
-pub(crate) use norm::channel_norm;
+pub(crate) use norm::norm;
 pub(crate) use packed::Kept;
 pub(crate) use select::kth_largest;
 
 /// Numbers that one task works on: less is not worth waking a thread.
 const TASK: usize = 1 << 14;
 
+/// Numbers that one task works on, if it also adds up sums over rows: each task has its own.
+const SUMMING_TASK: usize = 1 << 17;
+
 /// The numbers of a burn-flex tensor in f32, without gaps and in order.
+#[derive(Clone)]
 struct Floats {
     tensor: FlexTensor,
 }
 
 impl Floats {
+    /// Of a tensor in f32.
+    fn of(tensor: FlexTensor) -> Self {
+        // A view without gaps, such as one level of all heads' weights, is read where it lies.
+        let tensor = match tensor.is_contiguous() {
+            true => tensor,
+            false => tensor.to_contiguous(),
+        };
+        Self { tensor }
+    }
+
+    /// Of new numbers.
+    fn new<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> Self {
+        let shape = Shape::from(shape);
+        let data = TensorData::from_bytes(Bytes::from_elems(numbers), shape, DType::F32);
+        Self {
+            tensor: FlexTensor::from_data(data),
+        }
+    }
+
     /// Takes the tensor apart, or gives it back if it is another backend's or
     /// of another type.
     fn take<B: Backend, const D: usize>(x: Tensor<B, D>) -> Result<Self, Tensor<B, D>> {
@@ -51,11 +82,7 @@ impl Floats {
             quantized => return Err(Tensor::from_primitive(quantized)),
         };
         match exchange::<B::FloatTensorPrimitive, FlexTensor>(primitive) {
-            // A view without gaps, such as one level of all heads' weights, is read where it lies.
-            Ok(tensor) if tensor.is_contiguous() => Ok(Self { tensor }),
-            Ok(tensor) => Ok(Self {
-                tensor: tensor.to_contiguous(),
-            }),
+            Ok(tensor) => Ok(Self::of(tensor)),
             Err(primitive) => Err(Tensor::from_primitive(TensorPrimitive::Float(primitive))),
         }
     }
@@ -73,10 +100,36 @@ impl Floats {
         }
     }
 
+    /// New numbers in the same shape but for the last dimension.
+    fn like(&self, numbers: Vec<f32>, width: usize) -> Self {
+        let mut shape = self.tensor.layout().shape().clone();
+        let last = shape.num_dims() - 1;
+        shape[last] = width;
+        let data = TensorData::from_bytes(Bytes::from_elems(numbers), shape, DType::F32);
+        Self {
+            tensor: FlexTensor::from_data(data),
+        }
+    }
+
+    fn dims<const D: usize>(&self) -> [usize; D] {
+        self.tensor.layout().shape().dims()
+    }
+
+    /// The last dimension.
+    fn width(&self) -> usize {
+        let shape = self.tensor.layout().shape();
+        shape[shape.num_dims() - 1]
+    }
+
     fn numbers(&self) -> &[f32] {
         let layout = self.tensor.layout();
         let start = layout.start_offset();
         &self.tensor.storage()[start..start + layout.num_elements()]
+    }
+
+    /// The numbers, unless there are none: then the input of a [`Function`] is absent.
+    fn numbers_if(&self) -> Option<&[f32]> {
+        Some(self.numbers()).filter(|numbers| !numbers.is_empty())
     }
 
     /// To write in place: copies first if anyone else holds the tensor, or more of it.
@@ -92,13 +145,6 @@ impl Floats {
             Err(_) => unreachable!("it was taken from a tensor of this backend"),
         }
     }
-}
-
-/// A tensor of new numbers, for a backend that [`Floats::take`] has found to be burn-flex.
-fn give<B: Backend, const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> Tensor<B, D> {
-    let data = TensorData::from_bytes(Bytes::from_elems(numbers), Shape::from(shape), DType::F32);
-    let tensor = FlexTensor::from_data(data);
-    Floats { tensor }.give()
 }
 
 /// The flags of a mask that may be absent: `None` if it is another backend's.
@@ -123,10 +169,20 @@ fn exchange<A: 'static, T: 'static>(value: A) -> Result<T, A> {
 /// Runs `kernel` on pieces of whole rows, on all threads and with the vector
 /// instructions of this processor: it is given the number of its first row.
 fn by_rows(numbers: &mut [f32], width: usize, kernel: impl Fn(usize, &mut [f32]) + Sync) {
+    by_rows_of(width, numbers, width, kernel);
+}
+
+/// As [`by_rows`], where a row takes the work of so many numbers.
+fn by_rows_of(
+    work: usize,
+    numbers: &mut [f32],
+    width: usize,
+    kernel: impl Fn(usize, &mut [f32]) + Sync,
+) {
     if numbers.is_empty() {
         return;
     }
-    let rows = TASK.div_ceil(width);
+    let rows = TASK.div_ceil(work);
     let arch = pulp::Arch::new();
     numbers
         .par_chunks_mut(rows * width)
@@ -134,4 +190,55 @@ fn by_rows(numbers: &mut [f32], width: usize, kernel: impl Fn(usize, &mut [f32])
         .for_each(|(piece, numbers)| {
             arch.dispatch(|| kernel(piece * rows, numbers));
         });
+}
+
+/// As [`by_rows`], of a kernel that adds to so many sums over all rows; and those sums. Their
+/// order depends on the sizes alone, not on the threads.
+fn by_rows_and_sums(
+    numbers: &mut [f32],
+    width: usize,
+    sums: usize,
+    kernel: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) -> Vec<f32> {
+    if numbers.is_empty() {
+        return vec![0.0; sums];
+    }
+    let rows = SUMMING_TASK.div_ceil(width);
+    let arch = pulp::Arch::new();
+    let parts = numbers.par_chunks_mut(rows * width).enumerate();
+    let parts = parts.map(|(piece, numbers)| {
+        let mut part = vec![0.0; sums];
+        arch.dispatch(|| kernel(piece * rows, numbers, &mut part));
+        part
+    });
+    add_up(parts.collect(), sums)
+}
+
+/// The sum of all rows.
+fn sums_of_rows(numbers: &[f32], width: usize) -> Vec<f32> {
+    let rows = SUMMING_TASK.div_ceil(width);
+    let arch = pulp::Arch::new();
+    let parts = numbers.par_chunks(rows * width).map(|numbers| {
+        let mut part = vec![0.0; width];
+        arch.dispatch(|| {
+            for row in numbers.chunks_exact(width) {
+                for (sum, number) in part.iter_mut().zip(row) {
+                    *sum += number;
+                }
+            }
+        });
+        part
+    });
+    add_up(parts.collect(), width)
+}
+
+fn add_up(parts: Vec<Vec<f32>>, count: usize) -> Vec<f32> {
+    let mut parts = parts.into_iter();
+    let mut sums = parts.next().unwrap_or_else(|| vec![0.0; count]);
+    for part in parts {
+        for (sum, part) in sums.iter_mut().zip(part) {
+            *sum += part;
+        }
+    }
+    sums
 }

@@ -1,36 +1,132 @@
-//! The channel norm of the convolution module.
+//! Norms over the channels of a frame: the layer norm, and the channel norm of the convolution
+//! module.
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::{Floats, by_rows, vector::sum};
+use super::{
+    Floats, Function, applies, apply, by_rows, by_rows_and_sums, input, input_if,
+    vector::{dot, sum},
+};
+use crate::norm::Epsilon;
 
-/// `(x - mean) / sqrt(max(variance, floor)) * gamma` of every row, in place,
-/// `[batch, frames, channels]`.
-pub(crate) fn channel_norm<B: Backend>(
-    x: Tensor<B, 3>,
+/// `(x - mean) / sqrt(variance) * gamma + beta` of every row, in place.
+///
+/// - `x`, output: `[..., channels]`
+/// - `gamma`, `beta`: `[channels]`
+pub(crate) fn norm<B: Backend, const D: usize>(
+    x: Tensor<B, D>,
     gamma: &Tensor<B, 1>,
-    floor: f32,
-) -> Result<Tensor<B, 3>, Tensor<B, 3>> {
-    let Some(gamma) = Floats::read(gamma) else {
+    beta: Option<&Tensor<B, 1>>,
+    epsilon: Epsilon,
+) -> Result<Tensor<B, D>, Tensor<B, D>> {
+    let beta_dtype = beta.map_or(x.dtype(), Tensor::dtype);
+    if !applies::<B>(&[x.dtype(), gamma.dtype(), beta_dtype]) {
         return Err(x);
-    };
-    let mut x = Floats::take(x)?;
-    norm_rows(x.numbers_mut(), gamma.numbers(), floor);
-    Ok(x.give())
+    }
+    let beta = input_if(beta, &x);
+    Ok(apply(Norm(epsilon), [input(x), input(gamma.clone()), beta]))
 }
 
-fn norm_rows(x: &mut [f32], gamma: &[f32], floor: f32) {
-    let width = gamma.len();
-    by_rows(x, width, |_, numbers| {
-        for row in numbers.chunks_exact_mut(width) {
-            let mean = sum(row, |x| x) / width as f32;
-            let variance = sum(row, |x| (x - mean) * (x - mean)) / width as f32;
-            // Written so that a variance that is NaN stays one.
-            let floored = if variance < floor { floor } else { variance };
-            let gain = floored.sqrt().recip();
-            for (x, gamma) in row.iter_mut().zip(gamma) {
-                *x = (*x - mean) * gain * gamma;
+#[derive(Clone, Debug)]
+struct Norm(Epsilon);
+
+impl Function<3> for Norm {
+    const READS: [bool; 3] = [true, true, false];
+
+    fn forward(&self, [mut x, gamma, beta]: [Floats; 3]) -> Floats {
+        let (gamma, width) = (gamma.numbers(), x.width());
+        let none = vec![0.0; width];
+        let beta = beta.numbers_if().unwrap_or(&none);
+        by_rows(x.numbers_mut(), width, |_, numbers| {
+            for row in numbers.chunks_exact_mut(width) {
+                let Spread { mean, gain, .. } = self.spread(row);
+                for (x, (gamma, beta)) in row.iter_mut().zip(gamma.iter().zip(beta)) {
+                    *x = (*x - mean) * gain * gamma + beta;
+                }
             }
+        });
+        x
+    }
+
+    fn backward(
+        &self,
+        [x, gamma, _]: [Floats; 3],
+        mut gradient: Floats,
+        wanted: [bool; 3],
+    ) -> [Option<Floats>; 3] {
+        let width = x.width();
+        let (x, gamma) = (x.numbers(), gamma.numbers());
+        let numbers = gradient.numbers_mut();
+        let sums = by_rows_and_sums(numbers, width, 2 * width, |first, rows, sums| {
+            let (gamma_sums, beta_sums) = sums.split_at_mut(width);
+            let mut normed = vec![0.0; width];
+            let x = x[first * width..].chunks_exact(width);
+            for (row, x) in rows.chunks_exact_mut(width).zip(x) {
+                let spread = self.spread(x);
+                for (normed, x) in normed.iter_mut().zip(x) {
+                    *normed = (x - spread.mean) * spread.gain;
+                }
+                let sums = gamma_sums.iter_mut().zip(beta_sums.iter_mut());
+                for ((gradient, normed), sum) in row.iter().zip(&normed).zip(sums) {
+                    *sum.0 += gradient * normed;
+                    *sum.1 += gradient;
+                }
+                for (gradient, gamma) in row.iter_mut().zip(gamma) {
+                    *gradient *= gamma;
+                }
+                spread.pull_back(row, &normed);
+            }
+        });
+        let (gamma, beta) = sums.split_at(width);
+        [
+            Some(gradient),
+            wanted[1].then(|| Floats::new(gamma.to_vec(), [width])),
+            wanted[2].then(|| Floats::new(beta.to_vec(), [width])),
+        ]
+    }
+}
+
+/// How the numbers of a row lie.
+struct Spread {
+    mean: f32,
+    /// The reciprocal of the deviation.
+    gain: f32,
+    /// Whether the deviation is the numbers', and not a floor.
+    own: bool,
+}
+
+impl Norm {
+    #[inline(always)]
+    fn spread(&self, row: &[f32]) -> Spread {
+        let width = row.len() as f32;
+        let mean = sum(row, |x| x) / width;
+        let variance = sum(row, |x| (x - mean) * (x - mean)) / width;
+        // Written so that a variance that is NaN stays one.
+        let (variance, own) = match self.0 {
+            Epsilon::Added(epsilon) => (variance + epsilon as f32, true),
+            Epsilon::Floor(floor) if variance < floor as f32 => (floor as f32, false),
+            Epsilon::Floor(_) => (variance, true),
+        };
+        Spread {
+            mean,
+            gain: variance.sqrt().recip(),
+            own,
         }
-    });
+    }
+}
+
+impl Spread {
+    /// From the gradient of the row's normed numbers to that of the row, in place.
+    #[inline(always)]
+    fn pull_back(&self, gradient: &mut [f32], normed: &[f32]) {
+        let width = gradient.len() as f32;
+        let mean = sum(gradient, |x| x) / width;
+        let slope = match self.own {
+            true => dot(gradient, normed) / width,
+            false => 0.0,
+        };
+        for (gradient, normed) in gradient.iter_mut().zip(normed) {
+            *gradient = (*gradient - mean - *normed * slope) * self.gain;
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 use rayon::prelude::*;
 
-use super::{Floats, TASK, give};
+use super::{Floats, TASK};
 
 /// - `x`: `[batch, frames, numbers]`
 /// - output: `[batch, frames, 1]`
@@ -30,5 +30,5 @@ pub(crate) fn kth_largest<B: Backend>(
         .with_min_len(TASK.div_ceil(width))
         .map_init(Vec::new, kth)
         .collect();
-    Ok(give(out, [batch, frames, 1]))
+    Ok(Floats::new(out, [batch, frames, 1]).give())
 }

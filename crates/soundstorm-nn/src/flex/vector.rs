@@ -43,6 +43,23 @@ pub(super) fn sum(numbers: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     in_lanes(numbers, 0.0, |sum, x| sum + term(x)).iter().sum()
 }
 
+/// The sum of products.
+#[inline(always)]
+pub(super) fn dot(x: &[f32], y: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (mut xs, mut ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    for (x, y) in (&mut xs).zip(&mut ys) {
+        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
+            *lane += x * y;
+        }
+    }
+    let rest = xs.remainder().iter().zip(ys.remainder());
+    for (lane, (x, y)) in lanes.iter_mut().zip(rest) {
+        *lane += x * y;
+    }
+    lanes.iter().sum()
+}
+
 /// The largest number; those that are NaN do not count.
 #[inline(always)]
 pub(super) fn largest(numbers: &[f32]) -> f32 {
@@ -94,6 +111,8 @@ mod tests {
             let want = (count * (count - 1) / 2) as f32;
             assert_eq!(sum(&numbers, |x| x), want);
             assert_eq!(largest(&numbers), (count - 1) as f32);
+            let squares = numbers.iter().map(|x| x * x).sum::<f32>();
+            assert_eq!(dot(&numbers, &numbers), squares);
         }
         assert_eq!(largest(&[-3.0, f32::NAN, -2.0]), -2.0);
     }

@@ -2,8 +2,8 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{DType, Int, Tensor};
-use soundstorm::{HeadKind, Preset, conformer::ConformerConfig};
+use burn::tensor::{DType, ElementConversion, Int, Tensor, TensorData};
+use soundstorm::{HeadKind, Preset, SoundStorm, conformer::ConformerConfig};
 use soundstorm_runtime::{
     BackendKind, DTypeArg, DeviceArg, Job, RuntimeError, TrainJob, bf16_instructions, cast_module,
     run, run_autodiff,
@@ -115,6 +115,13 @@ fn gradients_reach_a_cast_parameter() {
     }
 }
 
+fn model<B: Backend>(dim: usize, device: &B::Device) -> SoundStorm<B> {
+    let mut config = Preset::Small.config();
+    config.conformer = ConformerConfig::new(dim, 1);
+    config.head = HeadKind::Projected;
+    config.init(device).unwrap()
+}
+
 /// The parameters of a model in bf16, by their fields.
 struct Halves(DTypeArg);
 
@@ -122,13 +129,19 @@ impl Job for Halves {
     type Output = Vec<String>;
 
     fn run<B: Backend>(self, device: B::Device) -> Self::Output {
-        let mut config = Preset::Small.config();
-        config.conformer = ConformerConfig::new(6, 1);
-        config.head = HeadKind::Projected;
-        let model = cast_module(config.init::<B>(&device).unwrap(), self.0);
+        let model = cast_module(model::<B>(6, &device), self.0);
         let mut seen = Fields::default();
         model.visit(&mut seen);
         seen.halves
+    }
+}
+
+/// With gradients no backend counts as flex: everything goes the way that it goes on a GPU.
+impl TrainJob for Halves {
+    type Output = Vec<String>;
+
+    fn run<B: AutodiffBackend>(self, device: B::Device) -> Self::Output {
+        Job::run::<B>(self, device)
     }
 }
 
@@ -182,4 +195,53 @@ fn on_flex_the_layers_weights_are_in_bf16_and_nothing_else() {
         want.clear();
     }
     assert_eq!(got, want);
+}
+
+#[test]
+fn elsewhere_norms_and_heads_are_in_f32_and_nothing_else() {
+    if !BackendKind::Flex.is_built() {
+        return;
+    }
+    let got = run_autodiff(&DeviceArg::Cpu, Halves(DTypeArg::BF16)).unwrap();
+    let is_wide = |field: &String| field.contains("norm") || field.starts_with("head");
+    assert!(!got.iter().any(is_wide), "{got:?}");
+    for field in ["embedding.table", "conformer.blocks.0.ff1.expand.bias"] {
+        assert!(got.iter().any(|got| got == field), "{got:?}");
+    }
+}
+
+/// How far the logits of a model in half precision are from those in single, beside their size.
+struct Apart(DTypeArg);
+
+impl TrainJob for Apart {
+    type Output = f32;
+
+    fn run<B: AutodiffBackend>(self, device: B::Device) -> f32 {
+        let model = model::<B>(128, &device);
+        let codes = (0..8 * 31).map(|at| at * at % 1024).collect();
+        let codes = TensorData::new::<i64, _>(codes, [1, 8, 31]);
+        let codes = Tensor::<B, 3, Int>::from_data(codes, &device);
+        let logits = |model: &SoundStorm<B>| {
+            let logits = model.logits(codes.clone(), None, None);
+            assert_eq!(logits.dtype(), DType::F32);
+            logits
+        };
+        // First, as it is only then that the weights are drawn.
+        let want = logits(&model);
+        let got = logits(&cast_module(model, self.0));
+        let size = |x: Tensor<B, 4>| x.square().mean().into_scalar().elem::<f32>().sqrt();
+        size(got - want.clone()) / size(want)
+    }
+}
+
+/// Each number that goes from layer to layer is rounded, by 2^-9 of itself at most in bf16.
+#[test]
+fn logits_in_half_precision_are_near() {
+    if !BackendKind::Flex.is_built() {
+        return;
+    }
+    for (dtype, bound) in [(DTypeArg::BF16, 0.02), (DTypeArg::F16, 0.0025)] {
+        let apart = run_autodiff(&DeviceArg::Cpu, Apart(dtype)).unwrap();
+        assert!(0.0 < apart && apart < bound, "{dtype}: {apart}");
+    }
 }

@@ -65,6 +65,22 @@ proptest! {
     }
 }
 
+/// Frames that are added to reach a multiple are padding: nothing of them is seen.
+#[test]
+fn a_multiple_of_frames_changes_nothing() {
+    let config = conditioned();
+    let model = model::<B>(&config);
+    let rows = [row(13, 1, None), row(5, 2, Some(prompt(4, true)))];
+    let want = generate(&model, &rows, &config.generation);
+    let mut seen = Vec::new();
+    for multiple in [11, 13, 17] {
+        let model = model.clone().with_frame_multiple(multiple);
+        assert_eq!(generate(&model, &rows, &config.generation), want);
+        seen.push(model.padded(13));
+    }
+    assert_eq!(seen, [22, 13, 17]);
+}
+
 #[test]
 fn seeds_tell_rows_apart_and_repeat() {
     let config = conditioned();

@@ -11,7 +11,9 @@ use burn::{
 };
 use soundstorm::{GenerateRow, SoundStorm, SoundStormConfig, maskgit::row_seed};
 use soundstorm_codec::{AnyCodec, Codec, CodecConfig, SpeechTokenizerConfig};
-use soundstorm_runtime::{BackendKind, DTypeArg, Job, bf16_instructions, cast_module};
+use soundstorm_runtime::{
+    BackendKind, DTypeArg, Job, bf16_instructions, cast_module, frame_multiple,
+};
 
 use crate::args::{Bench, Common, Work};
 use measure::{Once, Subject};
@@ -64,7 +66,8 @@ impl Job for BenchJob {
 impl BenchJob {
     fn model<B: Backend>(&self, device: &B::Device) -> Result<()> {
         let config = self.args.preset.config();
-        let model = cast_module(config.init::<B>(device)?, self.common.dtype);
+        let model = cast_module(config.init::<B>(device)?, self.common.dtype)
+            .with_frame_multiple(frame_multiple::<B>());
         let (parameters, levels) = (model.num_params(), model.levels());
         let once: Once = match self.args.work {
             Work::Forward => self.forward(&config, &model, device)?,
