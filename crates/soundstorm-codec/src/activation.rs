@@ -3,6 +3,7 @@
 use burn::module::{Initializer, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
+use soundstorm_nn::{elu, snake};
 
 /// Which activation stands between the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -42,25 +43,9 @@ impl<B: Backend> Activation<B> {
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         match &self.alpha {
             None => elu(x),
-            Some(alpha) => {
-                let channels = x.dims()[1];
-                snake(x, alpha.val().reshape([1, channels, 1]))
-            }
+            Some(alpha) => snake(x, alpha.val()),
         }
     }
-}
-
-fn elu<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 3> {
-    // One of the two parts is zero: this needs no mask and cannot overflow.
-    let below = x.clone().clamp_max(0.0).exp().sub_scalar(1.0);
-    x.clamp_min(0.0).add(below)
-}
-
-fn snake<B: Backend>(x: Tensor<B, 3>, alpha: Tensor<B, 3>) -> Tensor<B, 3> {
-    let wave = x.clone().mul(alpha.clone()).sin();
-    // The tiny term keeps a channel whose alpha is zero finite.
-    let wave = wave.clone().mul(wave).div(alpha.add_scalar(1e-9));
-    x.add(wave)
 }
 
 #[cfg(test)]

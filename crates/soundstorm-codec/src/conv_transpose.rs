@@ -2,9 +2,9 @@
 
 use burn::module::Param;
 use burn::prelude::*;
+use soundstorm_nn::conv_transpose1d;
 
 use crate::Padding;
-use crate::conv::pad_zeros;
 use crate::init::uniform;
 
 /// Configuration of a [`TrimmedConvTranspose1d`].
@@ -90,71 +90,17 @@ impl<B: Backend> TrimmedConvTranspose1d<B> {
             Padding::Centered => total - total / 2,
             Padding::Causal => 0,
         };
-        let bias = self.bias.val().unsqueeze_dims(&[0, -1]);
-        let y = convolve_transposed(x, self.weight.val(), self.stride);
-        y.narrow(2, left, frames * self.stride) + bias
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let range = [left, frames * self.stride];
+        conv_transpose1d(x, weight, Some(bias), self.stride, range)
     }
-}
-
-/// A transposed convolution: one matrix product, whose windows are summed where
-/// they overlap. burn's own scatters sample by sample.
-///
-/// # Shapes
-/// - x: `[batch, channels_in, frames]`
-/// - weight: `[channels_in, channels_out, kernel]`
-/// - output: `[batch, channels_out, at least (frames - 1) * stride + kernel]`, zero after that
-fn convolve_transposed<B: Backend>(
-    x: Tensor<B, 3>,
-    weight: Tensor<B, 3>,
-    stride: usize,
-) -> Tensor<B, 3> {
-    let [batch, channels_in, frames] = x.dims();
-    let [_, channels_out, kernel] = weight.dims();
-    // A window is as many strides long as it takes, its last taps zero.
-    let strides = kernel.div_ceil(stride);
-    let taps = strides * stride;
-    let weight = pad_zeros(weight, 0, taps - kernel)
-        .reshape([1, channels_in, channels_out * taps])
-        .swap_dims(1, 2);
-    let windows = weight
-        .matmul(x)
-        .reshape([batch, channels_out, strides, stride, frames]);
-    // Stride `i` of a window falls on the frame `i` later.
-    let stretch = |index: usize| {
-        let part = windows.clone().narrow(2, index, 1).squeeze_dim::<4>(2);
-        pad_zeros(part, index, strides - 1 - index)
-    };
-    let sum = (1..strides).fold(stretch(0), |sum, index| sum + stretch(index));
-    let total = (frames + strides - 1) * stride;
-    sum.swap_dims(2, 3).reshape([batch, channels_out, total])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    use burn::tensor::module::conv_transpose1d;
-    use burn::tensor::ops::ConvTransposeOptions;
-    use burn::tensor::{Distribution, Tolerance};
-
     type B = burn_flex::Flex;
-
-    #[test]
-    fn windows_sum_to_burns_transposed_convolution() {
-        let device = Default::default();
-        let noise = Distribution::Normal(0.0, 1.0);
-        for (kernel, stride) in [(2, 1), (6, 3), (5, 2), (3, 3), (7, 2)] {
-            let x = Tensor::<B, 3>::random([2, 3, 11], noise, &device);
-            let weight = Tensor::<B, 3>::random([3, 5, kernel], noise, &device);
-            let options = ConvTransposeOptions::new([stride], [0], [0], [1], 1);
-            let expected = conv_transpose1d(x.clone(), weight.clone(), None, options);
-            let [_, _, samples] = expected.dims();
-            let got = convolve_transposed(x, weight, stride).narrow(2, 0, samples);
-            let tolerance = Tolerance::absolute(1e-4);
-            got.to_data()
-                .assert_approx_eq::<f32>(&expected.to_data(), tolerance);
-        }
-    }
 
     fn upsampled(padding: Padding) -> Vec<f32> {
         let device = Default::default();

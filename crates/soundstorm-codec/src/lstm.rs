@@ -5,7 +5,7 @@
 
 use burn::module::Param;
 use burn::prelude::*;
-use burn::tensor::activation::{sigmoid, tanh};
+use soundstorm_nn::lstm_states;
 
 use crate::init::uniform;
 
@@ -120,39 +120,15 @@ impl<B: Backend> LstmLayer<B> {
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let [frames, batch, _] = x.dims();
         let [directions, _, hidden, _] = self.hidden.dims();
-        let device = x.device();
         let gates = self.input_gates(x);
-        // With the batch as rows of the product, weights stay as they are stored.
-        let weight = self.hidden.val().swap_dims(2, 3);
-
-        let mut outputs = Vec::with_capacity(directions);
-        for direction in 0..directions {
-            let gates = gates.clone().narrow(1, direction, 1);
-            let weight = weight.clone().narrow(0, direction, 1);
-            let mut state = Tensor::<B, 3>::zeros([batch, 1, hidden], &device).cast(gates.dtype());
-            let mut cell = state.clone();
-            let mut states = Vec::with_capacity(frames);
-            for frame in 0..frames {
-                let product = state
-                    .reshape([1, 1, batch, hidden])
-                    .matmul(weight.clone())
-                    // The gates are turned before they are added to: burn-fusion 0.21 gives wrong
-                    // numbers where a product of one row and what follows it become one kernel.
-                    .reshape([GATES, batch, hidden])
-                    .swap_dims(0, 1);
-                let gates = gates.clone().narrow(0, frame, 1);
-                let gates = gates.reshape([batch, GATES, hidden]) + product;
-                let input_and_forget = sigmoid(gates.clone().narrow(1, 0, 2));
-                let candidate = tanh(gates.clone().narrow(1, 2, 1));
-                let output = sigmoid(gates.narrow(1, 3, 1));
-                let input = input_and_forget.clone().narrow(1, 0, 1);
-                let forget = input_and_forget.narrow(1, 1, 1);
-                cell = forget * cell + input * candidate;
-                state = output * tanh(cell.clone());
-                states.push(state.clone().swap_dims(0, 1));
-            }
-            outputs.push(in_time(Tensor::cat(states, 0), direction));
-        }
+        let outputs = (0..directions)
+            .map(|direction| {
+                let gates = gates.clone().narrow(1, direction, 1);
+                let gates = gates.reshape([frames, batch, GATES, hidden]);
+                let weight = self.hidden.val().narrow(0, direction, 1).squeeze_dim(0);
+                in_time(lstm_states(gates, weight), direction)
+            })
+            .collect();
         Tensor::cat(outputs, 2)
     }
 

@@ -12,6 +12,12 @@ const LOWEST: usize = 64;
 /// Multiplications below which a thread is not worth waking.
 const SMALLEST: usize = 1 << 20;
 
+/// Numbers of a tile: half a megabyte of them.
+const TILE: usize = 1 << 17;
+
+/// Columns that a tile has at least and at most.
+const TILE_COLUMNS: [usize; 2] = [256, 4096];
+
 /// A block of the output: its rows and its columns.
 pub(crate) type Block = (Range<usize>, Range<usize>);
 
@@ -26,6 +32,17 @@ pub(crate) fn blocks([m, k, n]: [usize; 3], threads: usize) -> Vec<Block> {
     split(n, columns)
         .flat_map(|columns| rows.clone().map(move |rows| (rows, columns.clone())))
         .collect()
+}
+
+/// Blocks as of [`blocks`], but small enough to stay in a thread's cache while several products are
+/// added to each: more of them than there are threads, where the output is large.
+pub(crate) fn tiles([m, k, n]: [usize; 3], threads: usize) -> Vec<Block> {
+    let [least, most] = TILE_COLUMNS;
+    let columns = n.div_ceil((TILE / m.max(1)).clamp(least, most)).max(1);
+    if columns < threads {
+        return blocks([m, k, n], threads);
+    }
+    split(n, columns).map(|columns| (0..m, columns)).collect()
 }
 
 /// `0..length` in so many pieces, none longer than another by more than one.
@@ -48,17 +65,19 @@ mod tests {
         ] {
             let [m, _, n] = shape;
             for threads in [1, 2, 3, 16, 61] {
-                let mut seen = vec![0; m * n];
                 let blocks = blocks(shape, threads);
                 assert!(blocks.len() <= threads, "{shape:?} {threads}");
-                for (rows, columns) in blocks {
-                    for row in rows {
-                        for column in columns.clone() {
-                            seen[row * n + column] += 1;
+                for blocks in [blocks, tiles(shape, threads)] {
+                    let mut seen = vec![0; m * n];
+                    for (rows, columns) in blocks {
+                        for row in rows {
+                            for column in columns.clone() {
+                                seen[row * n + column] += 1;
+                            }
                         }
                     }
+                    assert!(seen.iter().all(|&count| count == 1), "{shape:?} {threads}");
                 }
-                assert!(seen.iter().all(|&count| count == 1), "{shape:?} {threads}");
             }
         }
     }

@@ -10,4 +10,4 @@ mod testing;
 
 pub use bf16::{Isa, PackedWeights, add_product_bf16, isa, product_bf16};
 pub use matrix::Matrix;
-pub use product::{add_product, add_product_alone, product, write_product_alone};
+pub use product::{add_product, add_product_alone, add_products, product, write_product_alone};

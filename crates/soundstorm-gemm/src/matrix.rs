@@ -32,6 +32,26 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Numbers at strides of their own: the element of a row and a column is that many times the
+    /// strides from the start. Elements may share a number.
+    ///
+    /// # Panics
+    /// If an element lies outside the numbers.
+    pub fn strided(numbers: &'a [f32], [rows, columns]: [usize; 2], strides: [usize; 2]) -> Self {
+        let matrix = Self {
+            numbers,
+            rows,
+            columns,
+            strides,
+        };
+        assert!(
+            matrix.fits(),
+            "[{rows}, {columns}] at {strides:?} is more than {} numbers",
+            numbers.len()
+        );
+        matrix
+    }
+
     /// The same numbers with rows as columns, without a copy.
     #[must_use]
     pub fn transposed(self) -> Self {
@@ -89,14 +109,15 @@ impl<'a> Matrix<'a> {
 
     /// Whether every element lies within the numbers.
     pub(crate) fn fits(&self) -> bool {
-        let last = |count: usize, stride: usize| count.checked_sub(1).map(|last| last * stride);
-        match (
-            last(self.rows, self.strides[0]),
-            last(self.columns, self.strides[1]),
-        ) {
-            (Some(row), Some(column)) => row + column < self.numbers.len(),
-            _ => true,
+        if self.rows == 0 || self.columns == 0 {
+            return true;
         }
+        let row = (self.rows - 1).checked_mul(self.strides[0]);
+        let column = (self.columns - 1).checked_mul(self.strides[1]);
+        let last = row
+            .zip(column)
+            .and_then(|(row, column)| row.checked_add(column));
+        last.is_some_and(|last| last < self.numbers.len())
     }
 }
 
@@ -129,6 +150,18 @@ mod tests {
         };
         assert!(!beyond.fits());
         assert!(matrix.part(5..5, 0..7).fits());
+    }
+
+    /// Windows over a signal, and a stride that would wrap around.
+    #[test]
+    fn strides_are_free_within_the_numbers() {
+        let numbers: Vec<f32> = (0..11).map(|i| i as f32).collect();
+        let windows = Matrix::strided(&numbers, [3, 4], [1, 2]);
+        assert_eq!(windows.part(2..3, 3..4).numbers[0], 8.0);
+        for (shape, strides) in [([3, 5], [2, 2]), ([2, 3], [usize::MAX, usize::MAX])] {
+            let refused = std::panic::catch_unwind(|| Matrix::strided(&numbers, shape, strides));
+            assert!(refused.is_err(), "{shape:?} {strides:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::{
     Matrix,
-    grid::{Block, blocks},
+    grid::{Block, blocks, tiles},
     matrix::size,
 };
 
@@ -42,6 +42,38 @@ pub fn add_product(out: &mut [f32], scale: f32, x: Matrix, y: Matrix) {
     let [m, _, n] = shape(x, y);
     assert_eq!(out.len(), m * n, "the output is not [{m}, {n}]");
     run(Out(out.as_mut_ptr()), x, y, Onto::Sum(scale));
+}
+
+/// Adds the products of pairs of matrices to what `out` holds, row-major: all of them to one block
+/// of it before the next, so that the block stays in the cache.
+///
+/// # Shapes
+/// - `out`: `[m, n]`
+/// - each pair: `[m, k]` and `[k, n]`, with a `k` of its own
+///
+/// # Panics
+/// If a matrix has another shape.
+pub fn add_products(out: &mut [f32], [m, n]: [usize; 2], pairs: &[(Matrix, Matrix)]) {
+    assert_eq!(Some(out.len()), size(m, n), "the output is not [{m}, {n}]");
+    let mut deep = 0;
+    for &(x, y) in pairs {
+        let [rows, k, columns] = shape(x, y);
+        assert_eq!(
+            [rows, columns],
+            [m, n],
+            "a product is not the output's shape"
+        );
+        deep += k;
+    }
+    let out = Out(out.as_mut_ptr());
+    tiles([m, deep, n], rayon::current_num_threads())
+        .par_iter()
+        .with_max_len(1)
+        .for_each(|tile| {
+            for &(x, y) in pairs {
+                block(out, x, y, tile, true, 1.0);
+            }
+        });
 }
 
 /// As [`add_product`], but on the calling thread alone, for many small products side by side.
@@ -199,6 +231,36 @@ mod tests {
                         close(alone[index], f64::from(start[index]) + 0.5 * want);
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_added_up_in_tiles() {
+        // More columns than a tile has, and windows that share numbers.
+        let (m, n) = (67, 9001);
+        let (weights, signal) = (numbers(m * 7, 1), numbers(2 * n + 11, 2));
+        let start = numbers(m * n, 3);
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let mut got = start.clone();
+            pool.expect("threads").install(|| {
+                let pairs = [0, 1].map(|part| {
+                    let x = Matrix::strided(&weights[part * 3..], [m, 3 + part], [7, 1]);
+                    let y = Matrix::strided(&signal[part * 5..], [3 + part, n], [1, 2]);
+                    (x, y)
+                });
+                add_products(&mut got, [m, n], &pairs);
+            });
+            for (at, got) in got.iter().enumerate() {
+                let (row, column) = (at / n, at % n);
+                let tap = |tap: usize, shift: usize| {
+                    f64::from(weights[row * 7 + tap]) * f64::from(signal[2 * column + shift])
+                };
+                let first: f64 = (0..3).map(|k| tap(k, k)).sum();
+                let second: f64 = (0..4).map(|k| tap(3 + k, 5 + k)).sum();
+                let want = f64::from(start[at]) + first + second;
+                assert!((f64::from(*got) - want).abs() < 1e-5, "{row} {column}");
             }
         }
     }

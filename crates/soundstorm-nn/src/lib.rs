@@ -1,6 +1,6 @@
 //! Neural network parts that the SoundStorm crates share: attention with rotary
-//! or T5 positions, depthwise convolution and channel norm of the conformer, Swish
-//! and GLU.
+//! or T5 positions, depthwise convolution and norms of the conformer, Swish and GLU,
+//! and what codecs are made of: convolutions, a recurrence, Snake.
 //!
 //! Everything is generic over burn's `Backend`, opens no files and keeps no
 //! global state.
@@ -10,9 +10,11 @@ mod activation;
 mod attend;
 mod attention;
 mod channel_norm;
+mod conv1d;
 mod cross_entropy;
 mod depthwise;
 mod dtype;
+mod embedding_sum;
 #[cfg(feature = "flex")]
 mod flex;
 mod frame_mask;
@@ -20,9 +22,11 @@ mod heads;
 mod kth_largest;
 mod layer_norm;
 mod linear;
+mod lstm;
 mod norm;
 mod packed;
 mod rotary;
+mod snake;
 mod t5_bias;
 #[cfg(all(test, feature = "flex"))]
 mod testing;
@@ -31,15 +35,19 @@ pub use activation::{glu, linear_glu, linear_swish, swish};
 pub use attend::{AttendOptions, attend};
 pub use attention::{Attention, AttentionConfig, AttentionInput, AttentionOutput, ValueResidual};
 pub use channel_norm::{ChannelNorm, ChannelNormConfig};
+pub use conv1d::{conv_transpose1d, conv1d};
 pub use cross_entropy::cross_entropy;
 pub use depthwise::depthwise;
 pub use dtype::lowest;
+pub use embedding_sum::embedding_sum;
 pub use frame_mask::frame_mask;
 pub use kth_largest::kth_largest;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Linear, LinearConfig, add_linear, affine, linear};
+pub use lstm::lstm_states;
 pub use packed::Packed;
 #[cfg(feature = "flex")]
 pub use packed::bf16_instructions;
 pub use rotary::{Rotary, RotaryConfig};
+pub use snake::{elu, snake};
 pub use t5_bias::{T5Bias, T5BiasConfig};

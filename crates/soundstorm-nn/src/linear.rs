@@ -112,6 +112,8 @@ pub fn affine<B: Backend, const D: usize>(
     let mut shape = x.dims();
     shape[D - 1] = weight.dims()[1];
     let x = rows(x);
+    #[cfg(not(feature = "flex"))]
+    let _ = packed;
     #[cfg(feature = "flex")]
     let x = match crate::flex::linear(x, &weight, bias.as_ref(), packed) {
         Ok(done) => return done.reshape(shape),

@@ -81,6 +81,10 @@ pub fn bf16_instructions() -> Option<String> {
     None
 }
 
+#[cfg_attr(
+    not(feature = "flex"),
+    allow(clippy::extra_unused_type_parameters, reason = "only flex looks at it")
+)]
 fn on_flex<B: Backend>() -> bool {
     #[cfg(feature = "flex")]
     return TypeId::of::<B>() == TypeId::of::<burn_flex::Flex>();
@@ -88,6 +92,13 @@ fn on_flex<B: Backend>() -> bool {
     false
 }
 
+#[cfg_attr(
+    not(feature = "ndarray"),
+    allow(
+        clippy::extra_unused_type_parameters,
+        reason = "only ndarray looks at it"
+    )
+)]
 fn on_ndarray<B: Backend>() -> bool {
     #[cfg(feature = "ndarray")]
     return TypeId::of::<B>() == TypeId::of::<burn_ndarray::NdArray<f32>>();

@@ -5,9 +5,9 @@
 use burn::{
     config::Config,
     module::{Initializer, Module, Param},
-    tensor::{Int, Tensor, backend::Backend},
+    tensor::{Int, Tensor, TensorData, backend::Backend},
 };
-use soundstorm_nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, linear};
+use soundstorm_nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, embedding_sum, linear};
 
 /// Configuration of [`LevelEmbedding`].
 #[derive(Config, Debug)]
@@ -77,20 +77,20 @@ impl<B: Backend> LevelEmbedding<B> {
         }
     }
 
-    /// The sum over one group's levels. Levels are added one by one: all of
-    /// them side by side would take `quantizers` times the memory.
+    /// The sum over one group's levels.
     fn group(&self, codes: &Tensor<B, 3, Int>, group: usize) -> Tensor<B, 3> {
         let [batch, _, frames] = codes.dims();
-        let table = self.table.val();
-        let dim = table.dims()[1];
-        let level = |quantizer: usize| {
-            let level = group * self.quantizers + quantizer;
-            let ids = codes.clone().narrow(1, level, 1).reshape([batch * frames])
-                + (level * self.codes_with_mask) as i64;
-            table.clone().select(0, ids)
-        };
-        (1..self.quantizers)
-            .fold(level(0), |sum, quantizer| sum + level(quantizer))
-            .reshape([batch, frames, dim])
+        let first = group * self.quantizers;
+        let ids = codes.clone().narrow(1, first, self.quantizers);
+        let ids = ids
+            .swap_dims(0, 1)
+            .reshape([self.quantizers, batch * frames]);
+        let starts = (first..first + self.quantizers).map(|level| level * self.codes_with_mask);
+        let starts: Vec<i64> = starts.map(|at| at as i64).collect();
+        let starts = TensorData::new(starts, [self.quantizers, 1]);
+        let starts = Tensor::from_data(starts, &codes.device());
+        let sum = embedding_sum(self.table.val(), ids + starts);
+        let [_, dim] = sum.dims();
+        sum.reshape([batch, frames, dim])
     }
 }

@@ -1,5 +1,6 @@
 //! `soundstorm doctor --check`: a small codec and a small model on a device, held
-//! against the CPU, in f32. It needs no files, so it can be carried to any machine.
+//! against the CPU, in f32, and with `--dtype` the model's logits in half precision too.
+//! It needs no files, so it can be carried to any machine.
 
 use std::path::Path;
 
@@ -7,13 +8,15 @@ use anyhow::{Result, ensure};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use serde::Serialize;
 use soundstorm::{
-    GenerateRow, HeadKind, Prompt, RowCodes, SemanticConfig, SoundStormConfig,
+    GenerateRow, HeadKind, Prompt, RowCodes, SemanticConfig, SoundStorm, SoundStormConfig,
     conformer::{ConformerConfig, ValueResidual},
     maskgit::DecodeOptions,
 };
 use soundstorm_codec::{ActivationKind, Codec, CodecConfig, SpeechTokenizerConfig};
 use soundstorm_hub::{init_codec, init_model, open_codec, open_model};
-use soundstorm_runtime::{BackendKind, DeviceArg, Job, select};
+use soundstorm_runtime::{
+    BackendKind, DTypeArg, DeviceArg, Job, cast_module, frame_multiple, select,
+};
 
 use crate::{args::Common, output};
 
@@ -45,8 +48,8 @@ pub(crate) fn run(common: &Common) -> Result<()> {
     let cpu = select(&DeviceArg::Cpu)?;
     let folder = tempfile::tempdir()?;
     cpu.run(Make(folder.path(), common.seed))?;
-    let want = cpu.run(Measure(folder.path()))?;
-    let got = selected.run(Measure(folder.path()))?;
+    let want = cpu.run(Measure(folder.path(), DTypeArg::F32))?;
+    let got = selected.run(Measure(folder.path(), common.dtype))?;
 
     let room = match selected.backend {
         // Tensor cores round the factors of a product to 11 bits, and a code may be nearly tied.
@@ -59,7 +62,15 @@ pub(crate) fn run(common: &Common) -> Result<()> {
             codes: 0.0,
         },
     };
-    let findings = compare(&got, &want, &room);
+    let mut findings = compare(&got, &want, &room);
+    if let Some(halved) = &got.halved {
+        // Every layer rounds what it gives to the next, to 8 or 11 bits.
+        let room = match common.dtype {
+            DTypeArg::F16 => 4e-3,
+            _ => 3e-2,
+        };
+        findings.push(numbers("model: in half", halved, &want.logits, room));
+    }
     let device = selected.to_string();
     let holds = findings.iter().all(|finding| finding.holds);
     if common.json {
@@ -83,20 +94,22 @@ pub(crate) fn run(common: &Common) -> Result<()> {
     Ok(())
 }
 
+fn numbers(what: &'static str, got: &[f32], want: &[f32], room: f64) -> Finding {
+    let largest = want.iter().fold(0f32, |most, x| most.max(x.abs()));
+    let apart = got.iter().zip(want).map(|(got, want)| (got - want).abs());
+    // A maximum that does not lose a NaN.
+    let apart = apart.fold(0f32, |most, x| if x <= most { most } else { x });
+    let apart = f64::from(apart / largest);
+    Finding {
+        what,
+        apart,
+        room,
+        holds: got.len() == want.len() && apart <= room,
+    }
+}
+
 fn compare(got: &Found, want: &Found, room: &Room) -> Vec<Finding> {
-    let numbers = |what, got: &[f32], want: &[f32]| {
-        let largest = want.iter().fold(0f32, |most, x| most.max(x.abs()));
-        let apart = got.iter().zip(want).map(|(got, want)| (got - want).abs());
-        // A maximum that does not lose a NaN.
-        let apart = apart.fold(0f32, |most, x| if x <= most { most } else { x });
-        let apart = f64::from(apart / largest);
-        Finding {
-            what,
-            apart,
-            room: room.numbers,
-            holds: got.len() == want.len() && apart <= room.numbers,
-        }
-    };
+    let numbers = |what, got: &[f32], want: &[f32]| numbers(what, got, want, room.numbers);
     let codes = |what, got: &[i64], want: &[i64]| {
         let differ = got.iter().zip(want).filter(|(got, want)| got != want);
         let apart = differ.count() as f64 / want.len() as f64;
@@ -160,16 +173,19 @@ struct Found {
     codes: Vec<i64>,
     wave: Vec<f32>,
     logits: Vec<f32>,
+    /// The logits of the model in half precision, if that was asked for.
+    halved: Option<Vec<f32>>,
     greedy: Vec<i64>,
     drawn: Vec<i64>,
 }
 
-struct Measure<'a>(&'a Path);
+struct Measure<'a>(&'a Path, DTypeArg);
 
 impl Job for Measure<'_> {
     type Output = Result<Found>;
 
     fn run<B: Backend>(self, device: B::Device) -> Result<Found> {
+        self.1.check::<B>(&device)?;
         let codec = open_codec::<B>(self.0.join("codec"), &device)?;
         let wave = (0..SAMPLES).map(|i| {
             let t = i as f32;
@@ -181,18 +197,26 @@ impl Job for Measure<'_> {
         let wave = codec.decode(counted(1, LEVELS + 1, 41, &device))?;
 
         let model = open_model::<B>(self.0.join("model"), &device)?.model;
+        let model = model.with_frame_multiple(frame_multiple::<B>());
         let semantic = |frames: usize, row: usize| -> Vec<i64> {
             (0..frames)
                 .map(|frame| ((frame * 5 + row) % VOCAB) as i64)
                 .collect()
         };
         let both = [semantic(FRAMES, 0), semantic(FRAMES, 1)];
-        let condition = model.condition(Some(&both), FRAMES)?;
         // What stands in padding may differ: look at frames that both rows have.
         let lengths = [FRAMES, FRAMES - 40];
-        let tokens = counted(2, LEVELS, FRAMES, &device);
-        let logits = model.logits(tokens, condition, Some(&lengths));
-        let logits = logits.narrow(2, 0, lengths[1]);
+        let logits = |model: &SoundStorm<B>| -> Result<Vec<f32>> {
+            let condition = model.condition(Some(&both), FRAMES)?;
+            let tokens = counted(2, LEVELS, FRAMES, &device);
+            let logits = model.logits(tokens, condition, Some(&lengths));
+            let logits = logits.narrow(2, 0, lengths[1]);
+            Ok(logits.into_data().iter::<f32>().collect())
+        };
+        let halved = match self.1 {
+            DTypeArg::F32 => None,
+            dtype => Some(logits(&cast_module(model.clone(), dtype))?),
+        };
 
         let rows = [97, 53].map(|frames| GenerateRow {
             frames: Some(frames),
@@ -216,7 +240,8 @@ impl Job for Measure<'_> {
         Ok(Found {
             codes: codes.into_data().iter::<i64>().collect(),
             wave: wave.into_data().iter::<f32>().collect(),
-            logits: logits.into_data().iter::<f32>().collect(),
+            logits: logits(&model)?,
+            halved,
             greedy: generate(true)?,
             drawn: generate(false)?,
         })
@@ -245,6 +270,7 @@ mod tests {
             codes: vec![1, 2, 3, 4],
             wave: vec![0.5, -2.0],
             logits: vec![10.0, 0.0],
+            halved: None,
             greedy: vec![5, 6],
             drawn: vec![7, 8],
         }

@@ -3,7 +3,8 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::{
-    Floats, Function, applies, apply, by_rows, by_rows_and_sums, input, input_if, vector::sigmoid,
+    Floats, Function, Kernel, SummingKernel, applies, apply, by_rows_and_sums, input, input_if,
+    vector::sigmoid, vectorized_by_rows,
 };
 
 /// `swish(x + bias)` in place, `[..., channels]`.
@@ -26,7 +27,9 @@ impl Function<2> for Swish {
 
     fn forward(&self, [mut x, bias]: [Floats; 2]) -> Floats {
         let width = x.width();
-        swish_rows(x.numbers_mut(), bias.numbers_if(), width);
+        let none = vec![0.0; width];
+        let bias = bias.numbers_if().unwrap_or(&none);
+        vectorized_by_rows(width, x.numbers_mut(), width, SwishRows { bias });
         x
     }
 
@@ -37,45 +40,55 @@ impl Function<2> for Swish {
         wanted: [bool; 2],
     ) -> [Option<Floats>; 2] {
         let width = x.width();
-        let sums = if wanted[1] { width } else { 0 };
-        let slope = |gradient: &mut f32, x: f32| {
-            let gate = sigmoid(x);
-            *gradient *= gate * (1.0 + x * (1.0 - gate));
-        };
         let none = vec![0.0; width];
-        let (x, bias) = (x.numbers(), bias.numbers_if().unwrap_or(&none));
-        let numbers = gradient.numbers_mut();
-        let bias_gradient = by_rows_and_sums(numbers, width, sums, |first, rows, sums| {
-            let x = x[first * width..].chunks_exact(width);
-            for (row, x) in rows.chunks_exact_mut(width).zip(x) {
-                for (gradient, (x, bias)) in row.iter_mut().zip(x.iter().zip(bias)) {
-                    slope(gradient, x + bias);
-                }
-                for (sum, gradient) in sums.iter_mut().zip(row) {
-                    *sum += *gradient;
-                }
-            }
-        });
-        let bias = wanted[1].then(|| Floats::new(bias_gradient, [width]));
-        [Some(gradient), bias]
+        let slopes = SwishSlopes {
+            x: x.numbers(),
+            bias: bias.numbers_if().unwrap_or(&none),
+        };
+        let sums = if wanted[1] { width } else { 0 };
+        let sums = by_rows_and_sums(gradient.numbers_mut(), width, sums, slopes);
+        let of_bias = wanted[1].then(|| Floats::new(sums, [width]));
+        [Some(gradient), of_bias]
     }
 }
 
-fn swish_rows(x: &mut [f32], bias: Option<&[f32]>, width: usize) {
-    match bias {
-        None => by_rows(x, width, |_, numbers| {
-            for x in numbers {
-                *x *= sigmoid(*x);
+struct SwishRows<'a> {
+    bias: &'a [f32],
+}
+
+impl Kernel for SwishRows<'_> {
+    #[inline(always)]
+    fn run(&self, _: usize, rows: &mut [f32]) {
+        for row in rows.chunks_exact_mut(self.bias.len()) {
+            for (x, bias) in row.iter_mut().zip(self.bias) {
+                let sum = *x + bias;
+                *x = sum * sigmoid(sum);
             }
-        }),
-        Some(bias) => by_rows(x, width, |_, numbers| {
-            for row in numbers.chunks_exact_mut(width) {
-                for (x, bias) in row.iter_mut().zip(bias) {
-                    let sum = *x + bias;
-                    *x = sum * sigmoid(sum);
-                }
+        }
+    }
+}
+
+/// From the output's gradient to the input's, and its sums.
+struct SwishSlopes<'a> {
+    x: &'a [f32],
+    bias: &'a [f32],
+}
+
+impl SummingKernel for SwishSlopes<'_> {
+    #[inline(always)]
+    fn run(&self, first: usize, rows: &mut [f32], sums: &mut [f32]) {
+        let width = self.bias.len();
+        let x = self.x[first * width..].chunks_exact(width);
+        for (row, x) in rows.chunks_exact_mut(width).zip(x) {
+            for (gradient, (x, bias)) in row.iter_mut().zip(x.iter().zip(self.bias)) {
+                let x = x + bias;
+                let gate = sigmoid(x);
+                *gradient *= gate * (1.0 + x * (1.0 - gate));
             }
-        }),
+            for (sum, gradient) in sums.iter_mut().zip(row) {
+                *sum += *gradient;
+            }
+        }
     }
 }
 
@@ -100,7 +113,13 @@ impl Function<2> for Glu {
 
     fn forward(&self, [x, bias]: [Floats; 2]) -> Floats {
         let width = x.width() / 2;
-        let out = glu_rows(x.numbers(), bias.numbers_if(), width);
+        let none = vec![0.0; 2 * width];
+        let gates = GluRows {
+            x: x.numbers(),
+            bias: bias.numbers_if().unwrap_or(&none).split_at(width),
+        };
+        let mut out = vec![0.0; gates.x.len() / 2];
+        vectorized_by_rows(width, &mut out, width, gates);
         x.like(out, width)
     }
 
@@ -112,48 +131,68 @@ impl Function<2> for Glu {
     ) -> [Option<Floats>; 2] {
         let width = x.width() / 2;
         let none = vec![0.0; 2 * width];
-        let (value_bias, gate_bias) = bias.numbers_if().unwrap_or(&none).split_at(width);
-        let (numbers, gradient) = (x.numbers(), gradient.numbers());
-        let mut out = vec![0.0; numbers.len()];
+        let slopes = GluSlopes {
+            x: x.numbers(),
+            bias: bias.numbers_if().unwrap_or(&none).split_at(width),
+            gradient: gradient.numbers(),
+        };
+        let mut out = vec![0.0; slopes.x.len()];
         let sums = if wanted[1] { 2 * width } else { 0 };
-        let bias_gradient = by_rows_and_sums(&mut out, 2 * width, sums, |first, out, sums| {
-            let x = numbers[2 * first * width..].chunks_exact(2 * width);
-            let gradients = gradient[first * width..].chunks_exact(width);
-            for ((out, x), gradient) in out.chunks_exact_mut(2 * width).zip(x).zip(gradients) {
-                let (values, gates) = x.split_at(width);
-                let (value_out, gate_out) = out.split_at_mut(width);
-                let value = values.iter().zip(value_bias);
-                let gate = gates.iter().zip(gate_bias);
-                let outs = value_out.iter_mut().zip(gate_out);
-                for (((value, gate), gradient), out) in value.zip(gate).zip(gradient).zip(outs) {
-                    let open = sigmoid(gate.0 + gate.1);
-                    *out.0 = gradient * open;
-                    *out.1 = gradient * (value.0 + value.1) * open * (1.0 - open);
-                }
-                for (sum, gradient) in sums.iter_mut().zip(out) {
-                    *sum += *gradient;
-                }
-            }
-        });
-        let bias = wanted[1].then(|| Floats::new(bias_gradient, [2 * width]));
-        [Some(x.like(out, 2 * width)), bias]
+        let sums = by_rows_and_sums(&mut out, 2 * width, sums, slopes);
+        let of_bias = wanted[1].then(|| Floats::new(sums, [2 * width]));
+        [Some(x.like(out, 2 * width)), of_bias]
     }
 }
 
-fn glu_rows(x: &[f32], bias: Option<&[f32]>, width: usize) -> Vec<f32> {
-    let none = vec![0.0; 2 * width];
-    let (value_bias, gate_bias) = bias.unwrap_or(&none).split_at(width);
-    let mut out = vec![0.0; x.len() / 2];
-    by_rows(&mut out, width, |first, out| {
-        let rows = x[2 * first * width..].chunks_exact(2 * width);
+struct GluRows<'a> {
+    x: &'a [f32],
+    /// Of values and of gates.
+    bias: (&'a [f32], &'a [f32]),
+}
+
+impl Kernel for GluRows<'_> {
+    #[inline(always)]
+    fn run(&self, first: usize, out: &mut [f32]) {
+        let width = self.bias.0.len();
+        let rows = self.x[2 * first * width..].chunks_exact(2 * width);
         for (out, row) in out.chunks_exact_mut(width).zip(rows) {
             let (values, gates) = row.split_at(width);
-            let value = values.iter().zip(value_bias);
-            let gate = gates.iter().zip(gate_bias);
+            let value = values.iter().zip(self.bias.0);
+            let gate = gates.iter().zip(self.bias.1);
             for (out, (value, gate)) in out.iter_mut().zip(value.zip(gate)) {
                 *out = (value.0 + value.1) * sigmoid(gate.0 + gate.1);
             }
         }
-    });
-    out
+    }
+}
+
+/// From the output's gradient to the input's, and its sums.
+struct GluSlopes<'a> {
+    x: &'a [f32],
+    bias: (&'a [f32], &'a [f32]),
+    gradient: &'a [f32],
+}
+
+impl SummingKernel for GluSlopes<'_> {
+    #[inline(always)]
+    fn run(&self, first: usize, out: &mut [f32], sums: &mut [f32]) {
+        let width = self.bias.0.len();
+        let x = self.x[2 * first * width..].chunks_exact(2 * width);
+        let gradients = self.gradient[first * width..].chunks_exact(width);
+        for ((out, x), gradient) in out.chunks_exact_mut(2 * width).zip(x).zip(gradients) {
+            let (values, gates) = x.split_at(width);
+            let (value_out, gate_out) = out.split_at_mut(width);
+            let value = values.iter().zip(self.bias.0);
+            let gate = gates.iter().zip(self.bias.1);
+            let outs = value_out.iter_mut().zip(gate_out);
+            for (((value, gate), gradient), out) in value.zip(gate).zip(gradient).zip(outs) {
+                let open = sigmoid(gate.0 + gate.1);
+                *out.0 = gradient * open;
+                *out.1 = gradient * (value.0 + value.1) * open * (1.0 - open);
+            }
+            for (sum, gradient) in sums.iter_mut().zip(out) {
+                *sum += *gradient;
+            }
+        }
+    }
 }

@@ -9,8 +9,9 @@ use rayon::prelude::*;
 use soundstorm_gemm::{Matrix, add_product_alone, write_product_alone};
 
 use super::{
-    Floats, Function, applies, apply, flags_if, input, input_if,
+    Floats, Function, Kernel, applies, apply, flags_if, input, input_if,
     vector::{self, dot},
+    vectorized,
 };
 use crate::lowest;
 
@@ -226,12 +227,8 @@ impl Head<'_> {
         let query = &self.query[first * dim_head..][..count * dim_head];
         let query = Matrix::new(query, [count, dim_head]);
         write_product_alone(weights, self.scale, query, self.key.transposed());
-        pulp::Arch::new().dispatch(|| {
-            for (row, scores) in weights.chunks_exact_mut(keys).enumerate() {
-                let bias = self.bias.map(|bias| &bias[(first + row) * keys..][..keys]);
-                softmax(scores, bias, self.real);
-            }
-        });
+        let (bias, real) = (self.bias, self.real);
+        vectorized(&Softmax { bias, real, keys }, first, weights);
     }
 
     fn pull_back(&self, gradient: &[f32], mut to: Gradients) {
@@ -246,14 +243,12 @@ impl Head<'_> {
 
             slopes.resize(count * keys, 0.0);
             write_product_alone(&mut slopes, 1.0, gradient, self.value.transposed());
-            pulp::Arch::new().dispatch(|| {
-                let rows = slopes
-                    .chunks_exact_mut(keys)
-                    .zip(weights.chunks_exact(keys));
-                for (slopes, weights) in rows {
-                    pull_back_softmax(slopes, weights, self.real);
-                }
-            });
+            let softmax = SoftmaxSlopes {
+                weights: &weights,
+                real: self.real,
+                keys,
+            };
+            vectorized(&softmax, 0, &mut slopes);
             if let Some(bias) = &mut to.bias {
                 let bias = &mut bias[first * keys..][..count * keys];
                 for (bias, slope) in bias.iter_mut().zip(&slopes) {
@@ -271,6 +266,41 @@ impl Head<'_> {
 }
 
 /// Scores to weights, in place.
+struct Softmax<'a> {
+    /// Starts with the first of all queries.
+    bias: Option<&'a [f32]>,
+    real: Option<&'a [bool]>,
+    keys: usize,
+}
+
+impl Kernel for Softmax<'_> {
+    #[inline(always)]
+    fn run(&self, first: usize, scores: &mut [f32]) {
+        let keys = self.keys;
+        for (row, scores) in scores.chunks_exact_mut(keys).enumerate() {
+            let bias = self.bias.map(|bias| &bias[(first + row) * keys..][..keys]);
+            softmax(scores, bias, self.real);
+        }
+    }
+}
+
+/// The gradient of weights to that of scores, in place.
+struct SoftmaxSlopes<'a> {
+    weights: &'a [f32],
+    real: Option<&'a [bool]>,
+    keys: usize,
+}
+
+impl Kernel for SoftmaxSlopes<'_> {
+    #[inline(always)]
+    fn run(&self, _: usize, slopes: &mut [f32]) {
+        let weights = self.weights.chunks_exact(self.keys);
+        for (slopes, weights) in slopes.chunks_exact_mut(self.keys).zip(weights) {
+            pull_back_softmax(slopes, weights, self.real);
+        }
+    }
+}
+
 #[inline(always)]
 fn softmax(scores: &mut [f32], bias: Option<&[f32]>, real: Option<&[bool]>) {
     if let Some(bias) = bias {
@@ -294,7 +324,7 @@ fn softmax(scores: &mut [f32], bias: Option<&[f32]>, real: Option<&[bool]>) {
     }
 }
 
-/// The gradient of weights to that of scores, in place; masked scores have none.
+/// Masked scores have no gradient.
 #[inline(always)]
 fn pull_back_softmax(gradient: &mut [f32], weights: &[f32], real: Option<&[bool]>) {
     let mean = dot(gradient, weights);

@@ -1,12 +1,15 @@
 //! The depthwise convolution with channels last, so that it needs no transposes
 //! and its inner loop runs over channels.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use burn::tensor::{Bool, Tensor, backend::Backend};
 use rayon::prelude::*;
 
-use super::{Floats, Function, add_up, applies, apply, by_rows, flags_if, input, sums_of_rows};
+use super::{
+    Floats, Function, Kernel, add_up, applies, apply, flags_if, input, sums_of_rows, vectorized,
+    vectorized_by_rows,
+};
 
 /// Channels worked on at a time: their sums stay in registers.
 const BLOCK: usize = 32;
@@ -116,33 +119,56 @@ impl Depthwise {
         let [batch, frames, channels] = x.dims();
         let (x, gradient) = (x.numbers(), gradient.numbers());
         let pieces = frames.div_ceil(FRAMES);
-        let arch = pulp::Arch::new();
         let parts = (0..batch * pieces).into_par_iter().map(|piece| {
             let (row, from) = (piece / pieces, piece % pieces * FRAMES);
-            let piece = from..frames.min(from + FRAMES);
+            let products = TapProducts {
+                pad_left: self.pad_left,
+                x: &x[row * frames * channels..][..frames * channels],
+                gradient: &gradient[row * frames * channels..][..frames * channels],
+                real: self.real().map(|real| &real[row * frames..][..frames]),
+                frames: from..frames.min(from + FRAMES),
+                channels,
+            };
             let mut sums = vec![0.0; taps * channels];
-            arch.dispatch(|| {
-                for (tap, sums) in sums.chunks_exact_mut(channels).enumerate() {
-                    for frame in piece.clone() {
-                        let seen = (frame + tap).checked_sub(self.pad_left);
-                        let Some(seen) = seen.filter(|&seen| seen < frames) else {
-                            continue;
-                        };
-                        let seen = row * frames + seen;
-                        if self.real().is_some_and(|real| !real[seen]) {
-                            continue;
-                        }
-                        let x = &x[seen * channels..][..channels];
-                        let gradient = &gradient[(row * frames + frame) * channels..][..channels];
-                        for (sum, (x, gradient)) in sums.iter_mut().zip(x.iter().zip(gradient)) {
-                            *sum += x * gradient;
-                        }
-                    }
-                }
-            });
+            vectorized(&products, 0, &mut sums);
             sums
         });
         add_up(parts.collect(), taps * channels)
+    }
+}
+
+/// For some frames of one row of the batch, tap by tap.
+struct TapProducts<'a> {
+    pad_left: usize,
+    /// `[frames, channels]`, as the gradient
+    x: &'a [f32],
+    gradient: &'a [f32],
+    real: Option<&'a [bool]>,
+    frames: Range<usize>,
+    channels: usize,
+}
+
+impl Kernel for TapProducts<'_> {
+    /// `sums`: `[taps, channels]`
+    #[inline(always)]
+    fn run(&self, _: usize, sums: &mut [f32]) {
+        let channels = self.channels;
+        for (tap, sums) in sums.chunks_exact_mut(channels).enumerate() {
+            for frame in self.frames.clone() {
+                let seen = (frame + tap).checked_sub(self.pad_left);
+                let Some(seen) = seen.filter(|&seen| seen < self.x.len() / channels) else {
+                    continue;
+                };
+                if self.real.is_some_and(|real| !real[seen]) {
+                    continue;
+                }
+                let x = &self.x[seen * channels..][..channels];
+                let gradient = &self.gradient[frame * channels..][..channels];
+                for (sum, (x, gradient)) in sums.iter_mut().zip(x.iter().zip(gradient)) {
+                    *sum += x * gradient;
+                }
+            }
+        }
     }
 }
 
@@ -176,11 +202,13 @@ impl Kernels<'_> {
     fn run(&self, x: &[f32], frames: usize, real: Option<&[bool]>) -> Vec<f32> {
         let channels = self.bias.len();
         let mut out = vec![0.0; x.len()];
-        by_rows(&mut out, channels, |first, out| {
-            for (row, out) in out.chunks_exact_mut(channels).enumerate() {
-                self.frame(x, first + row, frames, real, out);
-            }
-        });
+        let rows = Frames {
+            kernels: self,
+            x,
+            frames,
+            real,
+        };
+        vectorized_by_rows(channels, &mut out, channels, rows);
         out
     }
 
@@ -205,6 +233,26 @@ impl Kernels<'_> {
                 }
             }
             out.copy_from_slice(&sums[..width]);
+        }
+    }
+}
+
+/// What the kernels are run on.
+struct Frames<'a> {
+    kernels: &'a Kernels<'a>,
+    x: &'a [f32],
+    /// Of one row of the batch.
+    frames: usize,
+    real: Option<&'a [bool]>,
+}
+
+impl Kernel for Frames<'_> {
+    #[inline(always)]
+    fn run(&self, first: usize, out: &mut [f32]) {
+        let channels = self.kernels.bias.len();
+        for (row, out) in out.chunks_exact_mut(channels).enumerate() {
+            self.kernels
+                .frame(self.x, first + row, self.frames, self.real, out);
         }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::{
-    Floats, Function, applies, apply, by_rows, by_rows_of, input,
+    Floats, Function, Kernel, applies, apply, input,
     vector::{exp, largest, sum},
+    vectorized_by_rows,
 };
 
 /// Minus the logarithm of the share that the softmax gives the target, of each row.
@@ -37,14 +38,12 @@ impl Function<1> for CrossEntropy {
     fn forward(&self, [logits]: [Floats; 1]) -> Floats {
         let [rows, classes] = logits.dims();
         let mut out = vec![0.0; rows];
-        let logits = logits.numbers();
-        by_rows_of(classes, &mut out, 1, |first, out| {
-            let rows = logits[first * classes..].chunks_exact(classes);
-            for ((out, row), &target) in out.iter_mut().zip(rows).zip(&self.targets[first..]) {
-                let largest = largest(row);
-                *out = sum(row, |x| exp(x - largest)).ln() + largest - row[target];
-            }
-        });
+        let losses = Losses {
+            logits: logits.numbers(),
+            targets: &self.targets,
+            classes,
+        };
+        vectorized_by_rows(classes, &mut out, 1, losses);
         Floats::new(out, [rows])
     }
 
@@ -55,22 +54,55 @@ impl Function<1> for CrossEntropy {
         _: [bool; 1],
     ) -> [Option<Floats>; 1] {
         let classes = logits.width();
-        let gradient = gradient.numbers();
-        by_rows(logits.numbers_mut(), classes, |first, numbers| {
-            let rows = numbers.chunks_exact_mut(classes);
-            let targets = gradient[first..].iter().zip(&self.targets[first..]);
-            for (row, (gradient, &target)) in rows.zip(targets) {
-                let largest = largest(row);
-                for x in row.iter_mut() {
-                    *x = exp(*x - largest);
-                }
-                let scale = gradient / sum(row, |x| x);
-                for x in row.iter_mut() {
-                    *x *= scale;
-                }
-                row[target] -= gradient;
-            }
-        });
+        let slopes = LossSlopes {
+            gradient: gradient.numbers(),
+            targets: &self.targets,
+            classes,
+        };
+        vectorized_by_rows(classes, logits.numbers_mut(), classes, slopes);
         [Some(logits)]
+    }
+}
+
+struct Losses<'a> {
+    logits: &'a [f32],
+    targets: &'a [usize],
+    classes: usize,
+}
+
+impl Kernel for Losses<'_> {
+    #[inline(always)]
+    fn run(&self, first: usize, out: &mut [f32]) {
+        let rows = self.logits[first * self.classes..].chunks_exact(self.classes);
+        for ((out, row), &target) in out.iter_mut().zip(rows).zip(&self.targets[first..]) {
+            let largest = largest(row);
+            *out = sum(row, |x| exp(x - largest)).ln() + largest - row[target];
+        }
+    }
+}
+
+/// From logits to their gradient, in place.
+struct LossSlopes<'a> {
+    gradient: &'a [f32],
+    targets: &'a [usize],
+    classes: usize,
+}
+
+impl Kernel for LossSlopes<'_> {
+    #[inline(always)]
+    fn run(&self, first: usize, logits: &mut [f32]) {
+        let rows = logits.chunks_exact_mut(self.classes);
+        let targets = self.gradient[first..].iter().zip(&self.targets[first..]);
+        for (row, (gradient, &target)) in rows.zip(targets) {
+            let largest = largest(row);
+            for x in row.iter_mut() {
+                *x = exp(*x - largest);
+            }
+            let scale = gradient / sum(row, |x| x);
+            for x in row.iter_mut() {
+                *x *= scale;
+            }
+            row[target] -= gradient;
+        }
     }
 }

@@ -3,8 +3,9 @@
 use burn::tensor::{DType, Tensor, backend::Backend};
 
 use super::{
-    Floats, Function, applies, apply, by_rows, by_rows_of, input, input_if,
+    Floats, Function, Kernel, applies, apply, by_rows, input, input_if,
     vector::{dot, sigmoid},
+    vectorized_by_rows,
 };
 
 /// `[batch, heads, frames, dim_head]`
@@ -214,17 +215,14 @@ impl Function<3> for Mix {
         let (gates, gradient) = (gate.numbers(), gradient.numbers());
         // How far each gate would move the output: one number for each row of channels.
         let mut of_gate = vec![0.0; batch * heads * frames];
-        let (from, to) = (values.numbers(), first.numbers());
-        by_rows_of(dim_head, &mut of_gate, 1, |start, out| {
-            for (row, out) in out.iter_mut().enumerate() {
-                let row = start + row;
-                let at = row * dim_head..(row + 1) * dim_head;
-                let gradient = &gradient[at.clone()];
-                let moved = dot(gradient, &to[at.clone()]) - dot(gradient, &from[at]);
-                let weight = sigmoid(gates[gate_of(row, shape)]);
-                *out = moved * weight * (1.0 - weight);
-            }
-        });
+        let slopes = GateSlopes {
+            values: values.numbers(),
+            first: first.numbers(),
+            gates,
+            gradient,
+            shape,
+        };
+        vectorized_by_rows(dim_head, &mut of_gate, 1, slopes);
         let share = |numbers: &mut [f32], part: fn(f32) -> f32| {
             by_rows(numbers, dim_head, |start, out| {
                 let gradients = gradient[start * dim_head..].chunks_exact(dim_head);
@@ -242,6 +240,29 @@ impl Function<3> for Mix {
         let of_gate = merge(&of_gate, WHOLE, [batch, heads, frames, 1], None);
         let of_gate = Floats::new(of_gate, [batch, frames, heads]);
         [Some(values), Some(first), Some(of_gate)]
+    }
+}
+
+struct GateSlopes<'a> {
+    values: &'a [f32],
+    first: &'a [f32],
+    gates: &'a [f32],
+    gradient: &'a [f32],
+    shape: Heads,
+}
+
+impl Kernel for GateSlopes<'_> {
+    #[inline(always)]
+    fn run(&self, start: usize, out: &mut [f32]) {
+        let [_, _, _, dim_head] = self.shape;
+        for (row, out) in out.iter_mut().enumerate() {
+            let row = start + row;
+            let at = row * dim_head..(row + 1) * dim_head;
+            let gradient = &self.gradient[at.clone()];
+            let moved = dot(gradient, &self.first[at.clone()]) - dot(gradient, &self.values[at]);
+            let weight = sigmoid(self.gates[gate_of(row, self.shape)]);
+            *out = moved * weight * (1.0 - weight);
+        }
     }
 }
 

@@ -10,14 +10,18 @@
 
 mod activation;
 mod attention;
+mod conv1d;
 mod convolution;
 mod cross_entropy;
+mod embedding_sum;
 mod function;
 mod heads;
 mod linear;
+mod lstm;
 mod norm;
 mod packed;
 mod select;
+mod snake;
 mod vector;
 
 use std::any::Any;
@@ -30,14 +34,18 @@ use rayon::prelude::*;
 
 pub(crate) use activation::{glu, swish};
 pub(crate) use attention::attend;
+pub(crate) use conv1d::{conv_transpose1d, conv1d};
 pub(crate) use convolution::depthwise;
 pub(crate) use cross_entropy::cross_entropy;
+pub(crate) use embedding_sum::embedding_sum;
 use function::{Function, applies, apply, input, input_if};
 pub(crate) use heads::{merge_heads, mix_values, split_heads};
 pub(crate) use linear::{add_linear, linear};
+pub(crate) use lstm::lstm_states;
 pub(crate) use norm::norm;
 pub(crate) use packed::Kept;
 pub(crate) use select::kth_largest;
+pub(crate) use snake::{elu, snake};
 
 /// Numbers that one task works on: less is not worth waking a thread.
 const TASK: usize = 1 << 14;
@@ -166,40 +174,80 @@ fn exchange<A: 'static, T: 'static>(value: A) -> Result<T, A> {
     found.ok_or_else(|| value.expect("only the other branch takes it"))
 }
 
-/// Runs `kernel` on pieces of whole rows, on all threads and with the vector
-/// instructions of this processor: it is given the number of its first row.
-fn by_rows(numbers: &mut [f32], width: usize, kernel: impl Fn(usize, &mut [f32]) + Sync) {
-    by_rows_of(width, numbers, width, kernel);
+/// Work on whole rows of numbers.
+trait Kernel: Sync {
+    /// `first`: the number of the first row. To be `inline(always)`: only then is it certain that
+    /// it is compiled with the processor's vector instructions.
+    fn run(&self, first: usize, rows: &mut [f32]);
 }
 
-/// As [`by_rows`], where a row takes the work of so many numbers.
-fn by_rows_of(
-    work: usize,
-    numbers: &mut [f32],
-    width: usize,
-    kernel: impl Fn(usize, &mut [f32]) + Sync,
-) {
+/// Runs a kernel with the vector instructions of this processor.
+fn vectorized(kernel: &impl Kernel, first: usize, rows: &mut [f32]) {
+    struct Call<'a, K>(&'a K, usize, &'a mut [f32]);
+
+    impl<K: Kernel> pulp::NullaryFnOnce for Call<'_, K> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            self.0.run(self.1, self.2);
+        }
+    }
+
+    pulp::Arch::new().dispatch(Call(kernel, first, rows));
+}
+
+/// Runs a kernel on pieces of whole rows, on all threads. A row takes the `work` of so many numbers.
+fn vectorized_by_rows(work: usize, numbers: &mut [f32], width: usize, kernel: impl Kernel) {
     if numbers.is_empty() {
         return;
     }
     let rows = TASK.div_ceil(work);
-    let arch = pulp::Arch::new();
     numbers
         .par_chunks_mut(rows * width)
         .enumerate()
-        .for_each(|(piece, numbers)| {
-            arch.dispatch(|| kernel(piece * rows, numbers));
-        });
+        .for_each(|(piece, numbers)| vectorized(&kernel, piece * rows, numbers));
 }
 
-/// As [`by_rows`], of a kernel that adds to so many sums over all rows; and those sums. Their
-/// order depends on the sizes alone, not on the threads.
+/// The same of a closure, for what waits for memory more than it computes.
+fn by_rows(numbers: &mut [f32], width: usize, kernel: impl Fn(usize, &mut [f32]) + Sync) {
+    struct Closure<F>(F);
+
+    impl<F: Fn(usize, &mut [f32]) + Sync> Kernel for Closure<F> {
+        #[inline(always)]
+        fn run(&self, first: usize, rows: &mut [f32]) {
+            self.0(first, rows);
+        }
+    }
+
+    vectorized_by_rows(width, numbers, width, Closure(kernel));
+}
+
+/// A kernel that adds to sums over all rows, beside what it makes of them.
+trait SummingKernel: Sync {
+    /// `first`: the number of the first row.
+    fn run(&self, first: usize, rows: &mut [f32], sums: &mut [f32]);
+}
+
+/// Runs a kernel on pieces of whole rows, on all threads, and returns its sums. Their order
+/// depends on the sizes alone, not on the threads.
 fn by_rows_and_sums(
     numbers: &mut [f32],
     width: usize,
     sums: usize,
-    kernel: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+    kernel: impl SummingKernel,
 ) -> Vec<f32> {
+    struct Call<'a, K>(&'a K, usize, &'a mut [f32], &'a mut [f32]);
+
+    impl<K: SummingKernel> pulp::NullaryFnOnce for Call<'_, K> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            self.0.run(self.1, self.2, self.3);
+        }
+    }
+
     if numbers.is_empty() {
         return vec![0.0; sums];
     }
@@ -208,7 +256,7 @@ fn by_rows_and_sums(
     let parts = numbers.par_chunks_mut(rows * width).enumerate();
     let parts = parts.map(|(piece, numbers)| {
         let mut part = vec![0.0; sums];
-        arch.dispatch(|| kernel(piece * rows, numbers, &mut part));
+        arch.dispatch(Call(&kernel, piece * rows, numbers, &mut part));
         part
     });
     add_up(parts.collect(), sums)
@@ -217,16 +265,13 @@ fn by_rows_and_sums(
 /// The sum of all rows.
 fn sums_of_rows(numbers: &[f32], width: usize) -> Vec<f32> {
     let rows = SUMMING_TASK.div_ceil(width);
-    let arch = pulp::Arch::new();
     let parts = numbers.par_chunks(rows * width).map(|numbers| {
         let mut part = vec![0.0; width];
-        arch.dispatch(|| {
-            for row in numbers.chunks_exact(width) {
-                for (sum, number) in part.iter_mut().zip(row) {
-                    *sum += number;
-                }
+        for row in numbers.chunks_exact(width) {
+            for (sum, number) in part.iter_mut().zip(row) {
+                *sum += number;
             }
-        });
+        }
         part
     });
     add_up(parts.collect(), width)

@@ -4,8 +4,9 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::{
-    Floats, Function, applies, apply, by_rows, by_rows_and_sums, input, input_if,
+    Floats, Function, Kernel, SummingKernel, applies, apply, by_rows_and_sums, input, input_if,
     vector::{dot, sum},
+    vectorized_by_rows,
 };
 use crate::norm::Epsilon;
 
@@ -34,17 +35,14 @@ impl Function<3> for Norm {
     const READS: [bool; 3] = [true, true, false];
 
     fn forward(&self, [mut x, gamma, beta]: [Floats; 3]) -> Floats {
-        let (gamma, width) = (gamma.numbers(), x.width());
+        let width = x.width();
         let none = vec![0.0; width];
-        let beta = beta.numbers_if().unwrap_or(&none);
-        by_rows(x.numbers_mut(), width, |_, numbers| {
-            for row in numbers.chunks_exact_mut(width) {
-                let Spread { mean, gain, .. } = self.spread(row);
-                for (x, (gamma, beta)) in row.iter_mut().zip(gamma.iter().zip(beta)) {
-                    *x = (*x - mean) * gain * gamma + beta;
-                }
-            }
-        });
+        let rows = NormRows {
+            norm: self,
+            gamma: gamma.numbers(),
+            beta: beta.numbers_if().unwrap_or(&none),
+        };
+        vectorized_by_rows(width, x.numbers_mut(), width, rows);
         x
     }
 
@@ -55,34 +53,68 @@ impl Function<3> for Norm {
         wanted: [bool; 3],
     ) -> [Option<Floats>; 3] {
         let width = x.width();
-        let (x, gamma) = (x.numbers(), gamma.numbers());
-        let numbers = gradient.numbers_mut();
-        let sums = by_rows_and_sums(numbers, width, 2 * width, |first, rows, sums| {
-            let (gamma_sums, beta_sums) = sums.split_at_mut(width);
-            let mut normed = vec![0.0; width];
-            let x = x[first * width..].chunks_exact(width);
-            for (row, x) in rows.chunks_exact_mut(width).zip(x) {
-                let spread = self.spread(x);
-                for (normed, x) in normed.iter_mut().zip(x) {
-                    *normed = (x - spread.mean) * spread.gain;
-                }
-                let sums = gamma_sums.iter_mut().zip(beta_sums.iter_mut());
-                for ((gradient, normed), sum) in row.iter().zip(&normed).zip(sums) {
-                    *sum.0 += gradient * normed;
-                    *sum.1 += gradient;
-                }
-                for (gradient, gamma) in row.iter_mut().zip(gamma) {
-                    *gradient *= gamma;
-                }
-                spread.pull_back(row, &normed);
-            }
-        });
+        let slopes = NormSlopes {
+            norm: self,
+            x: x.numbers(),
+            gamma: gamma.numbers(),
+        };
+        let sums = by_rows_and_sums(gradient.numbers_mut(), width, 2 * width, slopes);
         let (gamma, beta) = sums.split_at(width);
         [
             Some(gradient),
             wanted[1].then(|| Floats::new(gamma.to_vec(), [width])),
             wanted[2].then(|| Floats::new(beta.to_vec(), [width])),
         ]
+    }
+}
+
+struct NormRows<'a> {
+    norm: &'a Norm,
+    gamma: &'a [f32],
+    beta: &'a [f32],
+}
+
+impl Kernel for NormRows<'_> {
+    #[inline(always)]
+    fn run(&self, _: usize, rows: &mut [f32]) {
+        for row in rows.chunks_exact_mut(self.gamma.len()) {
+            let Spread { mean, gain, .. } = self.norm.spread(row);
+            for (x, (gamma, beta)) in row.iter_mut().zip(self.gamma.iter().zip(self.beta)) {
+                *x = (*x - mean) * gain * gamma + beta;
+            }
+        }
+    }
+}
+
+/// From the output's gradient to the input's; and the sums that are gamma's and beta's.
+struct NormSlopes<'a> {
+    norm: &'a Norm,
+    x: &'a [f32],
+    gamma: &'a [f32],
+}
+
+impl SummingKernel for NormSlopes<'_> {
+    #[inline(always)]
+    fn run(&self, first: usize, rows: &mut [f32], sums: &mut [f32]) {
+        let width = self.gamma.len();
+        let (gamma_sums, beta_sums) = sums.split_at_mut(width);
+        let mut normed = vec![0.0; width];
+        let x = self.x[first * width..].chunks_exact(width);
+        for (row, x) in rows.chunks_exact_mut(width).zip(x) {
+            let spread = self.norm.spread(x);
+            for (normed, x) in normed.iter_mut().zip(x) {
+                *normed = (x - spread.mean) * spread.gain;
+            }
+            let sums = gamma_sums.iter_mut().zip(beta_sums.iter_mut());
+            for ((gradient, normed), sum) in row.iter().zip(&normed).zip(sums) {
+                *sum.0 += gradient * normed;
+                *sum.1 += gradient;
+            }
+            for (gradient, gamma) in row.iter_mut().zip(self.gamma) {
+                *gradient *= gamma;
+            }
+            spread.pull_back(row, &normed);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Functions of one number, and reductions, in a form that the compiler turns
 //! into vector instructions: no calls, no branches, sums in lanes.
 
+use pulp::{Simd, WithSimd};
+
 /// Lanes of a sum or a maximum: enough for four vectors of AVX2 in flight.
 const LANES: usize = 32;
 
@@ -36,6 +38,34 @@ pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// The hyperbolic tangent, within 2e-7.
+#[inline(always)]
+pub(super) fn tanh(x: f32) -> f32 {
+    2.0 * sigmoid(2.0 * x) - 1.0
+}
+
+/// The sine, within 2e-7 where `x` is within [`SINE_RANGE`]: that of what is left of `x` beyond a
+/// multiple of pi, by a polynomial (SLEEF, `sinf`).
+#[inline(always)]
+pub(super) fn sin(x: f32) -> f32 {
+    // Pi in parts whose products with whole numbers are exact.
+    const PI: [f32; 3] = [3.140_625, 9.675_026e-4, 1.509_957_9e-7];
+    let turns = x * std::f32::consts::FRAC_1_PI + ROUND;
+    let odd = turns.to_bits() << 31;
+    let turns = turns - ROUND;
+    let rest = x - turns * PI[0] - turns * PI[1] - turns * PI[2];
+    let square = rest * rest;
+    let mut sum = 2.608_316e-6;
+    sum = sum * square - 1.981_069e-4;
+    sum = sum * square + 8.333_074e-3;
+    sum = sum * square - 1.666_665_7e-1;
+    let sine = rest + rest * square * sum;
+    f32::from_bits(sine.to_bits() ^ odd)
+}
+
+/// How far from zero [`sin`] may be asked for.
+pub(super) const SINE_RANGE: f32 = 8192.0;
+
 /// The sum of `term` over the numbers. Its order is not that of a plain sum, but
 /// depends on their count alone.
 #[inline(always)]
@@ -43,21 +73,49 @@ pub(super) fn sum(numbers: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     in_lanes(numbers, 0.0, |sum, x| sum + term(x)).iter().sum()
 }
 
-/// The sum of products.
+/// The sum of products. In vectors by hand: the compiler does not find them in two slices.
 #[inline(always)]
 pub(super) fn dot(x: &[f32], y: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (mut xs, mut ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    for (x, y) in (&mut xs).zip(&mut ys) {
-        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
-            *lane += x * y;
+    pulp::Arch::new().dispatch(Dot { x, y })
+}
+
+struct Dot<'a> {
+    x: &'a [f32],
+    y: &'a [f32],
+}
+
+impl WithSimd for Dot<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        dot_with(simd, self.x, self.y)
+    }
+}
+
+/// [`dot`], where vector instructions were chosen already.
+#[inline(always)]
+pub(super) fn dot_with<S: Simd>(simd: S, x: &[f32], y: &[f32]) -> f32 {
+    let (xs, x_rest) = S::as_simd_f32s(x);
+    let (ys, y_rest) = S::as_simd_f32s(y);
+    // Several sums, so that none waits for the one before it.
+    let mut sums = [simd.splat_f32s(0.0); 4];
+    let (x_fours, x_last) = xs.as_chunks::<4>();
+    let (y_fours, y_last) = ys.as_chunks::<4>();
+    for (x, y) in x_fours.iter().zip(y_fours) {
+        for ((sum, &x), &y) in sums.iter_mut().zip(x).zip(y) {
+            *sum = simd.mul_add_e_f32s(x, y, *sum);
         }
     }
-    let rest = xs.remainder().iter().zip(ys.remainder());
-    for (lane, (x, y)) in lanes.iter_mut().zip(rest) {
-        *lane += x * y;
+    for (&x, &y) in x_last.iter().zip(y_last) {
+        sums[0] = simd.mul_add_e_f32s(x, y, sums[0]);
     }
-    lanes.iter().sum()
+    let sum = simd.add_f32s(
+        simd.add_f32s(sums[0], sums[1]),
+        simd.add_f32s(sums[2], sums[3]),
+    );
+    let rest: f32 = x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum();
+    simd.reduce_sum_f32s(sum) + rest
 }
 
 /// The largest number; those that are NaN do not count.
@@ -66,6 +124,14 @@ pub(super) fn largest(numbers: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let lanes = in_lanes(numbers, f32::NEG_INFINITY, larger);
     lanes.into_iter().fold(f32::NEG_INFINITY, larger)
+}
+
+/// The smallest number, likewise.
+#[inline(always)]
+pub(super) fn smallest(numbers: &[f32]) -> f32 {
+    let smaller = |a: f32, b: f32| if b < a { b } else { a };
+    let lanes = in_lanes(numbers, f32::INFINITY, smaller);
+    lanes.into_iter().fold(f32::INFINITY, smaller)
 }
 
 /// Every `LANES`-th number folded into one lane.
@@ -105,12 +171,30 @@ mod tests {
     }
 
     #[test]
+    fn sine_and_tangent_are_those_of_the_standard_library() {
+        let mut x = -20.0f32;
+        while x < 20.0 {
+            let want = f64::from(x);
+            assert!((f64::from(tanh(x)) - want.tanh()).abs() < 2e-7, "tanh({x})");
+            assert!((f64::from(sin(x)) - want.sin()).abs() < 2e-7, "sin({x})");
+            x += 0.000_37;
+        }
+        for x in (-8192..=8192).map(|x| x as f32) {
+            let apart = (f64::from(sin(x)) - f64::from(x).sin()).abs();
+            assert!(apart < 2e-7, "sin({x}) is {apart} off");
+        }
+        assert!(tanh(f32::NAN).is_nan() && sin(f32::NAN).is_nan());
+        assert!(tanh(200.0) == 1.0 && tanh(-200.0) == -1.0);
+    }
+
+    #[test]
     fn reductions_take_every_number_once() {
         for count in [1, 31, 32, 33, 97] {
             let numbers: Vec<f32> = (0..count).map(|i| (i * 7 % count) as f32).collect();
             let want = (count * (count - 1) / 2) as f32;
             assert_eq!(sum(&numbers, |x| x), want);
             assert_eq!(largest(&numbers), (count - 1) as f32);
+            assert_eq!(smallest(&numbers), 0.0);
             let squares = numbers.iter().map(|x| x * x).sum::<f32>();
             assert_eq!(dot(&numbers, &numbers), squares);
         }
