@@ -19,7 +19,7 @@ struct Pixels {
 }
 
 /// The file's bytes.
-pub(super) fn png(panels: &[Panel], size: PictureSize) -> Drawn<Vec<u8>> {
+pub(super) fn draw(panels: &[Panel], size: PictureSize) -> Drawn<Vec<u8>> {
     let height = size.height * panels.len() as u32;
     let mut pixels = Pixels::white(size.width, height);
     let insides = axes::draw(&Canvas(&mut pixels).into_drawing_area(), panels)?;

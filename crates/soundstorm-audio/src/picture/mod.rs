@@ -71,7 +71,7 @@ pub struct PictureSize {
 
 impl PictureSize {
     /// Less has no room for axes and text.
-    const LEAST: u32 = 120;
+    const LEAST: u32 = 200;
     /// More is a mistake, and much memory.
     const MOST: u32 = 20_000;
 }
@@ -90,7 +90,7 @@ impl Default for PictureSize {
 ///
 /// # Errors
 /// [`AudioError::Invalid`] for channels that differ in length and for NaN or infinite samples;
-/// [`AudioError::Picture`] where there are no samples, or for a size below 120 pixels or above 20,000, all panels
+/// [`AudioError::Picture`] where there are no samples, or for a size below 200 pixels or above 20,000, all panels
 /// together.
 pub fn picture_bytes(
     audio: &Audio,
@@ -130,8 +130,8 @@ pub fn picture_bytes(
         })
         .collect();
     let drawn = match format {
-        PictureFormat::Png => canvas::png(&panels, size),
-        PictureFormat::Svg => svg::svg(&panels, size),
+        PictureFormat::Png => canvas::draw(&panels, size),
+        PictureFormat::Svg => svg::draw(&panels, size),
     };
     drawn.map_err(|error| refuse(error.to_string()))
 }

@@ -2,14 +2,14 @@
 
 use super::heat::Heat;
 use super::panel::{Content, Panel, Vertical};
-use crate::spectrum::{MelBands, Stft, hz_to_mel};
+use crate::spectrum::{MelBands, Stft, hz_to_mel, mel_to_hz};
 
 /// Bands from 0 Hz to half the sample rate.
 const BANDS: usize = 128;
 /// A window lasts the next power of two above a second's part of so much: 32 to 64 ms at usual rates.
 const WINDOWS_A_SECOND: u32 = 31;
-/// Points of the transform to a sample of the window, so that even the narrowest band has one.
-const FINER: usize = 4;
+/// Bins of the transform from one band's middle to the next, where bands are narrowest.
+const FINENESS: f64 = 4.0;
 /// Windows to a hop.
 const OVERLAP: usize = 4;
 /// What is drawn from black to white.
@@ -39,7 +39,9 @@ pub(super) fn panel(samples: &[f32], rate: u32, width: u32) -> Panel {
 /// The mean power of each band in each column, `[columns][bands]`; as many columns as there are frames, if fewer.
 fn powers(samples: &[f32], rate: u32, width: usize) -> Vec<Vec<f64>> {
     let window = (rate / WINDOWS_A_SECOND).max(2).next_power_of_two() as usize;
-    let fft = FINER * window;
+    let narrowest = mel_to_hz(hz_to_mel(f64::from(rate) / 2.0) / (BANDS + 1) as f64);
+    let fft = (FINENESS * f64::from(rate) / narrowest) as usize;
+    let fft = fft.max(window).next_power_of_two();
     let mut stft = Stft::new(fft, window, (window / OVERLAP).max(1));
     let mel = MelBands::new(BANDS, fft, rate);
     let frames = stft.frames(samples.len());

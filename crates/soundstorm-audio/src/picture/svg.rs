@@ -8,7 +8,7 @@ use super::panel::{Content, Drawn, Panel};
 use super::{PictureSize, axes, png};
 
 /// The file's text.
-pub(super) fn svg(panels: &[Panel], size: PictureSize) -> Drawn<Vec<u8>> {
+pub(super) fn draw(panels: &[Panel], size: PictureSize) -> Drawn<Vec<u8>> {
     let size = (size.width, size.height * panels.len() as u32);
     let mut text = String::new();
     let insides = {

@@ -8,7 +8,7 @@ use crate::support::{Bench, RATE, folders};
 fn plot_draws_what_the_ending_says() {
     let bench = Bench::new();
     bench.recording("a.wav", 4001, RATE);
-    for (name, magic) in [("a.png", &b"\x89PNG"[..]), ("a.svg", b"<svg")] {
+    for (name, magic) in [("a.png", &b"\x89PNG"[..]), ("a.svg", &b"<svg"[..])] {
         let report = bench.json(&["plot", "a.wav", "-o", name]);
         assert_eq!(
             (&report["width"], &report["height"]),
@@ -34,13 +34,17 @@ fn plot_refuses_other_endings_and_sizes() {
     bench.recording("a.wav", 401, RATE);
     for (args, status, word) in [
         (&["plot", "a.wav", "-o", "a.jpg"][..], 2, "png and svg"),
-        (&["plot", "a.wav", "-o", "-"], 2, "png and svg"),
+        (&["plot", "a.wav", "-o", "-"][..], 2, "png and svg"),
         (
-            &["plot", "a.wav", "-o", "a.png", "--width", "7"],
+            &["plot", "a.wav", "-o", "a.png", "--width", "7"][..],
             1,
             "within",
         ),
-        (&["plot", "missing.wav", "-o", "a.png"], 1, "no such file"),
+        (
+            &["plot", "missing.wav", "-o", "a.png"][..],
+            1,
+            "no such file",
+        ),
     ] {
         let (code, error) = bench.fails(args);
         assert_eq!(code, status, "{args:?}: {error}");
