@@ -13,8 +13,8 @@ use crate::{Audio, AudioError, Result};
 const BLOCK: usize = 4096;
 /// The header counts samples in 36 bits.
 const MOST_SAMPLES: u64 = (1 << 36) - 1;
-/// The header's sample rate has 20 bits.
-const HIGHEST_RATE: u32 = (1 << 20) - 1;
+/// In Hz; the header has room for more since RFC 9639, which older decoders refuse.
+const HIGHEST_RATE: u32 = 655_350;
 /// Channels that a frame can hold.
 const MOST_CHANNELS: usize = 8;
 
@@ -48,8 +48,8 @@ impl FlacFormat {
 /// `audio` as the bytes of a FLAC file, with the MD5 of its samples.
 ///
 /// # Errors
-/// [`AudioError::Invalid`] for channels that differ in length, NaN or infinite samples, or more than a FLAC file can
-/// hold (8 channels, 1,048,575 Hz, 2^36 - 1 samples a channel).
+/// [`AudioError::Invalid`] for channels that differ in length, NaN or infinite samples, none at all, or more than a
+/// FLAC file can hold (8 channels, 655,350 Hz, 2^36 - 1 samples a channel).
 pub fn flac_bytes(audio: &Audio, format: FlacFormat) -> Result<Vec<u8>> {
     const OPERATION: &str = "write FLAC";
     let invalid = |detail: String| AudioError::Invalid {
@@ -65,6 +65,10 @@ pub fn flac_bytes(audio: &Audio, format: FlacFormat) -> Result<Vec<u8>> {
         return Err(invalid(format!("{} Hz", audio.sample_rate)));
     }
     let samples = audio.frames() as u64;
+    // Zero would stand for a number that is not known.
+    if samples == 0 {
+        return Err(invalid("there are no samples".into()));
+    }
     if samples > MOST_SAMPLES {
         return Err(invalid(format!(
             "{samples} samples a channel are more than a FLAC file holds"

@@ -1,6 +1,9 @@
 //! Axes with their labels, and what is drawn as lines, on any backend of plotters.
 
+use std::ops::Range;
+
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
 use plotters::prelude::*;
 
 use super::panel::{Content, Drawn, Inside, Panel, label, step};
@@ -15,6 +18,30 @@ const BELOW: i32 = 32;
 const LEFT: i32 = 100;
 /// Labels on the time axis, one to so many pixels at least.
 const SPACING: f64 = 100.0;
+
+/// A linear axis with marks of our own choice.
+struct Axis {
+    range: Range<f64>,
+    marks: Vec<f64>,
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (first, last): (i32, i32)) -> i32 {
+        let share = (value - self.range.start) / (self.range.end - self.range.start);
+        first + (share * f64::from(last - first)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.marks.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.clone()
+    }
+}
 
 /// Draws panels under each other, all but the colours of heat; where their insides are.
 pub(super) fn draw<DB>(root: &DrawingArea<DB, Shift>, panels: &[Panel]) -> Drawn<Vec<Inside>>
@@ -49,8 +76,14 @@ where
         .x_label_area_size(BELOW)
         .y_label_area_size(LEFT)
         .build_cartesian_2d(
-            (0.0..panel.seconds).with_key_points(times),
-            (vertical.low..vertical.high).with_key_points(heights),
+            Axis {
+                range: 0.0..panel.seconds,
+                marks: times,
+            },
+            Axis {
+                range: vertical.low..vertical.high,
+                marks: heights,
+            },
         )?;
     let name_height = |height: &f64| {
         let mark = vertical.marks.iter().find(|(at, _)| at == height);

@@ -50,8 +50,9 @@ fn comes_back(audio: &Audio, format: FlacFormat) -> Vec<u8> {
 fn every_16_bit_value_comes_back() {
     let all = (i32::from(i16::MIN)..=i16::MAX.into()).collect();
     let bytes = comes_back(&audio(22_050, 16, vec![all]), FlacFormat::Pcm16);
-    // A ramp is predicted.
-    assert!(bytes.len() < 8000, "{}", bytes.len());
+    // A ramp is predicted: a bit for each sample, and 17 frames with their headers and first samples.
+    let most = 65_536 / 8 + 17 * 20;
+    assert!(bytes.len() < most, "{}", bytes.len());
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn channels_that_resemble_each_other_come_back_in_less() {
 fn rates_come_back() {
     // With a code of their own, in the frame's header, and in the file's header alone.
     for rate in [
-        8_000, 16_000, 24_000, 44_100, 96_000, 192_000, 1_000, 11_027, 65_535, 65_537, 768_000,
+        8_000, 16_000, 24_000, 44_100, 96_000, 192_000, 1_000, 11_027, 65_535, 65_537, 655_350,
     ] {
         comes_back(
             &audio(rate, 16, vec![mixture(5000, 16, 11)]),
@@ -180,7 +181,7 @@ fn a_changed_bit_is_found() {
 fn what_flac_cannot_hold_is_refused() {
     let samples = || vec![0.5_f32; 7];
     for broken in [
-        Audio::from_mono(1 << 20, samples()),
+        Audio::from_mono(655_351, samples()),
         Audio {
             sample_rate: 16_000,
             channels: vec![samples(); 9],
@@ -190,6 +191,7 @@ fn what_flac_cannot_hold_is_refused() {
             channels: vec![],
         },
         Audio::from_mono(0, samples()),
+        Audio::from_mono(16_000, vec![]),
         Audio::from_mono(16_000, vec![0.0, f32::NAN]),
     ] {
         let error = flac_bytes(&broken, FlacFormat::Pcm16).unwrap_err();
@@ -204,12 +206,6 @@ fn what_flac_cannot_hold_is_refused() {
             "{error}"
         );
     }
-}
-
-#[test]
-fn no_samples_are_read_back_as_none() {
-    let bytes = flac_bytes(&Audio::from_mono(16_000, vec![]), FlacFormat::Pcm16).unwrap();
-    assert!(matches!(decode(bytes), Err(AudioError::Empty { .. })));
 }
 
 #[test]
