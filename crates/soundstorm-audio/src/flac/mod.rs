@@ -77,7 +77,7 @@ pub fn flac_bytes(audio: &Audio, format: FlacFormat) -> Result<Vec<u8>> {
 
     let mut md5 = md5::Context::new();
     let mut frames = BitWriter::default();
-    let mut sizes: Option<(usize, usize)> = None;
+    let (mut least, mut most) = (usize::MAX, 0);
     for (number, start) in (0..audio.frames()).step_by(BLOCK).enumerate() {
         let end = audio.frames().min(start + BLOCK);
         let block: Vec<Vec<i32>> = audio
@@ -100,14 +100,13 @@ pub fn flac_bytes(audio: &Audio, format: FlacFormat) -> Result<Vec<u8>> {
             format.bits(),
         );
         let size = frames.bytes().len() - before;
-        sizes = Some(sizes.map_or((size, size), |(least, most)| {
-            (least.min(size), most.max(size))
-        }));
+        least = least.min(size);
+        most = most.max(size);
     }
 
     let mut file = BitWriter::default();
     file.extend(b"fLaC");
-    stream_info(&mut file, audio, format, sizes, md5.finalize().0);
+    stream_info(&mut file, audio, format, (least, most), md5.finalize().0);
     file.extend(frames.bytes());
     Ok(file.into_bytes())
 }
@@ -117,7 +116,7 @@ fn stream_info(
     out: &mut BitWriter,
     audio: &Audio,
     format: FlacFormat,
-    sizes: Option<(usize, usize)>,
+    (least, most): (usize, usize),
     md5: [u8; 16],
 ) {
     const LAST_AND_STREAM_INFO: u64 = 0x80;
@@ -127,8 +126,7 @@ fn stream_info(
     // Least and most samples of a block: equal ones, for decoders to take the frames' numbers for multiples of it.
     out.put(BLOCK as u64, 16);
     out.put(BLOCK as u64, 16);
-    // Zero stands for unknown; eight channels of a block fill less than 24 bits can tell.
-    let (least, most) = sizes.unwrap_or_default();
+    // Of a frame, in bytes: eight channels of a block take fewer than 24 bits can tell.
     out.put(least as u64, 24);
     out.put(most as u64, 24);
     out.put(audio.sample_rate.into(), 20);
