@@ -93,7 +93,7 @@ fn channels_that_resemble_each_other_come_back_in_less() {
         // The greatest difference that there is.
         let full = 1 << (bits - 1);
         let square = |sign: i32| -> Vec<i32> {
-            let level = |i: usize| if (i / 50) % 2 == 0 { -full } else { full - 1 };
+            let level = |i: usize| if i % 100 < 50 { -full } else { full - 1 };
             (0..5001)
                 .map(|i| if sign > 0 { level(i) } else { -1 - level(i) })
                 .collect()

@@ -27,6 +27,8 @@ fn signals(samples: i64) -> (Vec<f32>, Vec<f32>) {
         .unzip()
 }
 
+type Measure = dyn Fn(&[f32], &[f32]) -> Result<f64, MetricError>;
+
 #[track_caller]
 fn assert_close(got: f64, expect: f64, what: &str) {
     assert!(
@@ -132,7 +134,7 @@ fn half_the_level_is_a_known_distance() {
 fn what_cannot_be_compared_is_told() {
     let stft = |a: &[f32], b: &[f32]| stft_distance(a, b, &StftScale::PAPER).map(|d| d.total());
     let mel = |a: &[f32], b: &[f32]| mel_distance(a, b, 16_000, &MelScale::PAPER);
-    let measures: [&dyn Fn(&[f32], &[f32]) -> Result<f64, MetricError>; 3] = [&si_sdr, &stft, &mel];
+    let measures: [&Measure; 3] = [&si_sdr, &stft, &mel];
     for measure in measures {
         assert!(matches!(
             measure(&[0.5; 7], &[0.5; 5]),
