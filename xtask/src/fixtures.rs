@@ -30,6 +30,8 @@ enum Fixture {
     /// SpeechTokenizer's variants, their codes and waveforms
     #[value(name = "speechtokenizer")]
     SpeechTokenizer,
+    /// What other programs measure between two signals
+    Metrics,
 }
 
 impl Fixture {
@@ -41,12 +43,16 @@ impl Fixture {
                 vec!["soundstorm.py".into(), "--out".into(), out.into()]
             }
             Self::SpeechTokenizer => vec!["speechtokenizer.py".into()],
+            Self::Metrics => vec!["metrics.py".into()],
         };
         match (self, seed) {
             (_, None) => {}
             (Self::Soundstorm, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
             (Self::SpeechTokenizer, Some(_)) => {
                 bail!("speechtokenizer.py has one seed; give `--only soundstorm` with `--seed`")
+            }
+            (Self::Metrics, Some(_)) => {
+                bail!("metrics.py draws nothing; give `--only soundstorm` with `--seed`")
             }
         }
         Ok(words)
@@ -123,6 +129,7 @@ mod tests {
         let words = Fixture::Soundstorm.command(Some(7)).unwrap();
         assert_eq!(words[words.len() - 2..], ["--seed", "7"]);
         assert!(Fixture::SpeechTokenizer.command(Some(7)).is_err());
+        assert!(Fixture::Metrics.command(Some(7)).is_err());
         assert_eq!(
             Fixture::SpeechTokenizer.command(None).unwrap(),
             ["speechtokenizer.py"]

@@ -90,6 +90,18 @@ impl Audio {
         }
         Ok(())
     }
+
+    /// As [`Self::check`], and every sample is a number.
+    pub(crate) fn check_finite(&self, operation: &'static str) -> Result<()> {
+        self.check(operation)?;
+        match self.first_non_finite() {
+            None => Ok(()),
+            Some((channel, index, value)) => Err(AudioError::Invalid {
+                operation,
+                detail: format!("sample {index} of channel {channel} is {value}"),
+            }),
+        }
+    }
 }
 
 #[cfg(test)]

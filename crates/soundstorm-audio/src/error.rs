@@ -65,6 +65,24 @@ pub enum AudioError {
         /// How much is allowed.
         limit: String,
     },
+    /// A file name whose ending stands for no format that is written here.
+    #[error("{path}: cannot tell what to write by the ending {ending:?}, {known} are known")]
+    UnknownEnding {
+        /// The path.
+        path: String,
+        /// What it ends in, without the dot; empty where there is nothing.
+        ending: String,
+        /// The endings that are known.
+        known: &'static str,
+    },
+    /// A picture that cannot be drawn.
+    #[error("cannot draw {what}: {detail}")]
+    Picture {
+        /// What of the audio.
+        what: &'static str,
+        /// The reason.
+        detail: String,
+    },
     /// There is not one sample.
     #[error("{input}: holds no audio samples")]
     Empty {

@@ -28,11 +28,7 @@ impl Audio {
         if rate == self.sample_rate {
             return Ok(self.clone());
         }
-        if let Some((channel, index, value)) = self.first_non_finite() {
-            return Err(invalid(format!(
-                "sample {index} of channel {channel} is {value}"
-            )));
-        }
+        self.check_finite(OPERATION)?;
         let (from, to) = (self.sample_rate as usize, rate as usize);
         let frames = self.frames();
         let wanted = resampled_len(frames, self.sample_rate, rate);

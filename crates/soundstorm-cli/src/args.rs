@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Convert(Convert),
     /// Score a model on codes, level by level
     Eval(Eval),
+    /// Measure how far one recording is from another, or one codes file
+    Compare(Compare),
+    /// Draw a recording
+    Plot(Plot),
     /// Turn a foreign checkpoint into a model folder
     Import(Import),
     /// Make a model folder with random weights, for tests and benchmarks
@@ -96,8 +100,8 @@ pub(crate) struct Decode {
     /// Folder of the codec
     #[arg(long, value_name = "DIR")]
     pub(crate) codec: PathBuf,
-    /// Audio file to write, or - for standard output
-    #[arg(short, long, value_name = "OUT.wav")]
+    /// Audio file to write (.wav or .flac), or - for standard output
+    #[arg(short, long, value_name = "OUT.wav|flac")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) wav: Wav,
@@ -106,8 +110,14 @@ pub(crate) struct Decode {
 /// How audio is written.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Wav {
-    /// Sample format of WAV files
-    #[arg(long, value_enum, default_value = "s16", value_name = "FORMAT")]
+    /// Sample format of audio files
+    #[arg(
+        long,
+        visible_alias = "sample-format",
+        value_enum,
+        default_value = "s16",
+        value_name = "FORMAT"
+    )]
     pub(crate) wav_format: WavFormatArg,
 }
 
@@ -115,7 +125,9 @@ pub(crate) struct Wav {
 pub(crate) enum WavFormatArg {
     /// 16-bit integers, clipped to ±1
     S16,
-    /// 32-bit floats
+    /// 24-bit integers, clipped to ±1
+    S24,
+    /// 32-bit floats; not in FLAC
     F32,
 }
 
@@ -165,7 +177,8 @@ pub(crate) struct Generate {
     pub(crate) batch: usize,
     #[command(flatten)]
     pub(crate) sampling: Sampling,
-    /// Audio file (.wav, or - for standard output) or codes file (.safetensors)
+    /// Audio file (.wav or .flac, or - for standard output) or codes file
+    /// (.safetensors)
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -188,9 +201,9 @@ pub(crate) struct Convert {
     pub(crate) prompt: PathBuf,
     #[command(flatten)]
     pub(crate) sampling: Sampling,
-    /// Audio file to write, or - for standard output; as long as the source, at
-    /// its sample rate
-    #[arg(short, long, value_name = "OUT.wav")]
+    /// Audio file to write (.wav or .flac), or - for standard output; as long as
+    /// the source, at its sample rate
+    #[arg(short, long, value_name = "OUT.wav|flac")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) wav: Wav,
@@ -204,6 +217,33 @@ pub(crate) struct Eval {
     /// Codes to score it on
     #[arg(long, value_name = "CODES")]
     pub(crate) codes: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The reference: an audio file, - for standard input, or a codes file
+    /// (.safetensors)
+    pub(crate) reference: PathBuf,
+    /// What is held against it: the same kind of file
+    pub(crate) estimate: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// Audio file, or - for standard input
+    pub(crate) input: PathBuf,
+    /// Picture to write
+    #[arg(short, long, value_name = "OUT.png|svg")]
+    pub(crate) output: PathBuf,
+    /// Draw the spectrogram (mel bands over 80 dB) and not the waveform
+    #[arg(long)]
+    pub(crate) spectrogram: bool,
+    /// Width in pixels
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(crate) width: u32,
+    /// Height of each channel in pixels
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    pub(crate) height: u32,
 }
 
 #[derive(Debug, Args)]

@@ -7,10 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use soundstorm_audio::{Audio, Limits, WavFormat};
+use soundstorm_audio::{Audio, FileFormat, FlacFormat, Limits, WavFormat};
 use soundstorm_codec::CodecSpec;
 
-use crate::args::WavFormatArg;
+use crate::{args::WavFormatArg, usage::usage};
 
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(path: &Path) -> Result<Audio> {
@@ -69,21 +69,40 @@ pub(crate) fn from_tensor<B: Backend>(
     Ok(Audio::new(spec.sample_rate, channels)?)
 }
 
-/// Writes a WAV file whole or not at all, or to standard output for `-`.
-pub(crate) fn write(path: &Path, audio: &Audio, format: WavFormatArg) -> Result<()> {
-    let format = match format {
-        WavFormatArg::S16 => WavFormat::Pcm16,
-        WavFormatArg::F32 => WavFormat::F32,
+/// The format of an output by its ending; WAV for standard output, and where
+/// there is none. Asked before the work is done, so that it is not done in vain.
+pub(crate) fn format(path: &Path, samples: WavFormatArg) -> Result<FileFormat> {
+    let file = match path.extension() {
+        None => FileFormat::Wav(WavFormat::default()),
+        Some(_) => FileFormat::of_path(path).map_err(|error| usage(error.to_string()))?,
     };
+    Ok(match (file, samples) {
+        (FileFormat::Flac(_), WavFormatArg::S16) => FileFormat::Flac(FlacFormat::Pcm16),
+        (FileFormat::Flac(_), WavFormatArg::S24) => FileFormat::Flac(FlacFormat::Pcm24),
+        (FileFormat::Flac(_), WavFormatArg::F32) => {
+            return Err(usage(format!(
+                "{}: FLAC holds integers, so --wav-format is s16 or s24",
+                path.display()
+            )));
+        }
+        (_, WavFormatArg::S16) => FileFormat::Wav(WavFormat::Pcm16),
+        (_, WavFormatArg::S24) => FileFormat::Wav(WavFormat::Pcm24),
+        (_, WavFormatArg::F32) => FileFormat::Wav(WavFormat::F32),
+    })
+}
+
+/// Writes an audio file whole or not at all, or to standard output for `-`.
+pub(crate) fn write(path: &Path, audio: &Audio, samples: WavFormatArg) -> Result<()> {
+    let format = format(path, samples)?;
     if path == Path::new("-") {
-        let bytes = soundstorm_audio::wav_bytes(audio, format)?;
+        let bytes = soundstorm_audio::file_bytes(audio, format)?;
         let mut stdout = std::io::stdout().lock();
         return stdout
             .write_all(&bytes)
             .and_then(|()| stdout.flush())
             .context("cannot write to standard output");
     }
-    Ok(soundstorm_audio::write_wav(path, audio, format)?)
+    Ok(soundstorm_audio::write(path, audio, format)?)
 }
 
 /// The file of one row: the path itself for a single one, otherwise x-0.wav,
@@ -103,6 +122,34 @@ pub(crate) fn row_path(path: &Path, row: usize, rows: usize) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ending_and_the_option_make_a_format() {
+        let named = |path: &str, samples| format(Path::new(path), samples).ok();
+        for path in ["x.wav", "-", "/dev/null", "x.WAV"] {
+            let of = |samples| named(path, samples);
+            assert_eq!(
+                of(WavFormatArg::S16),
+                Some(FileFormat::Wav(WavFormat::Pcm16))
+            );
+            assert_eq!(
+                of(WavFormatArg::S24),
+                Some(FileFormat::Wav(WavFormat::Pcm24))
+            );
+            assert_eq!(of(WavFormatArg::F32), Some(FileFormat::Wav(WavFormat::F32)));
+        }
+        let of = |samples| named("x.flac", samples);
+        assert_eq!(
+            of(WavFormatArg::S16),
+            Some(FileFormat::Flac(FlacFormat::Pcm16))
+        );
+        assert_eq!(
+            of(WavFormatArg::S24),
+            Some(FileFormat::Flac(FlacFormat::Pcm24))
+        );
+        assert_eq!(of(WavFormatArg::F32), None);
+        assert_eq!(named("x.mp3", WavFormatArg::S16), None);
+    }
 
     #[test]
     fn rows_get_files_of_their_own() {

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod damage;
+mod flac;
 mod formats;
 mod limits;
+mod metrics;
+mod picture;
 mod resample;
 mod support;
 mod wav;

@@ -1,6 +1,7 @@
 //! WAV files by hand, fixtures by name, and what a sine does.
 
 use std::f64::consts::TAU;
+use std::path::Path;
 
 use soundstorm_audio::{Audio, Limits, Result, read_bytes};
 
@@ -37,6 +38,16 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<Audio> {
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
     std::fs::read(format!("{folder}/{name}")).unwrap()
+}
+
+/// What lies in a folder.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
 }
 
 pub(crate) fn sine(rate: u32, frames: usize, hz: f64, level: f64) -> Vec<f32> {

@@ -8,16 +8,7 @@ use soundstorm_audio::{
     Audio, AudioError, Limits, WavFormat, read, wav_bytes, write_wav, write_wav_to,
 };
 
-use crate::support::{decode, wav16};
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+use crate::support::{decode, names, wav16};
 
 #[test]
 fn sixteen_bits_come_back_bit_for_bit() {
@@ -25,6 +16,18 @@ fn sixteen_bits_come_back_bit_for_bit() {
     let bytes = wav16(22_050, &samples);
     let audio = decode(bytes.clone()).unwrap();
     assert_eq!(wav_bytes(&audio, WavFormat::Pcm16).unwrap(), bytes);
+}
+
+#[test]
+fn twenty_four_bits_come_back_bit_for_bit() {
+    let samples: Vec<f32> = (-8_388_608..8_388_608_i32)
+        .step_by(127)
+        .chain([8_388_607])
+        .map(|value| value as f32 / 8_388_608.0)
+        .collect();
+    let audio = Audio::new(22_050, vec![samples.clone(), samples]).unwrap();
+    let back = decode(wav_bytes(&audio, WavFormat::Pcm24).unwrap()).unwrap();
+    assert_eq!(back, audio);
 }
 
 #[test]
@@ -73,7 +76,7 @@ fn a_refused_write_leaves_everything_as_it_was() {
         },
     ];
     for audio in broken {
-        for format in [WavFormat::Pcm16, WavFormat::F32] {
+        for format in [WavFormat::Pcm16, WavFormat::Pcm24, WavFormat::F32] {
             let error = write_wav(&path, &audio, format).unwrap_err();
             assert!(matches!(error, AudioError::Invalid { .. }), "{error}");
         }

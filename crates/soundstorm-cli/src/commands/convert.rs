@@ -35,6 +35,7 @@ impl Job for ConvertJob {
     fn run<B: Backend>(self, device: B::Device) -> Result<()> {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
+        audio_io::format(&args.output, args.wav.wav_format)?;
         let source = audio_io::read(&args.source)?;
         let codec = load::codec::<B>(&args.codec, &common, &device)?;
         let spec = codec.spec();

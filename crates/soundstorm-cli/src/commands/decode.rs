@@ -27,6 +27,7 @@ impl Job for DecodeJob {
     fn run<B: Backend>(self, device: B::Device) -> Result<()> {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
+        audio_io::format(&args.output, args.wav.wav_format)?;
         let file = codes_io::read(&args.input)?;
         let codec = load::codec::<B>(&args.codec, &common, &device)?;
         let spec = codec.spec();

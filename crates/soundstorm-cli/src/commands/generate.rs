@@ -52,6 +52,9 @@ fn check(args: &Generate) -> Result<()> {
     if args.frames.is_none() && args.seconds.is_none() && args.semantic.is_none() {
         return Err(usage("how much? give --seconds, --frames or --semantic"));
     }
+    if !to_codes {
+        audio_io::format(&args.output, args.wav.wav_format)?;
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod compare;
 mod completions;
 mod convert;
 mod decode;
@@ -13,6 +14,7 @@ mod import;
 mod info;
 mod init;
 mod load;
+mod plot;
 mod sampling;
 
 use anyhow::Result;
@@ -28,6 +30,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Generate(args) => generate::run(args, common),
         Command::Convert(args) => convert::run(args, common),
         Command::Eval(args) => eval::run(args, common),
+        Command::Compare(args) => compare::run(&args, &common),
+        Command::Plot(args) => plot::run(&args, &common),
         Command::Import(args) => import::run(args, &common),
         Command::Init(args) => init::run(args, common),
         Command::Bench(args) => bench::run(args, common),

@@ -12,6 +12,8 @@ fn every_command_explains_itself() {
         "generate",
         "convert",
         "eval",
+        "compare",
+        "plot",
         "import",
         "init",
         "bench",

@@ -4,8 +4,10 @@
 
 mod backends;
 mod bad_input;
+mod compare;
 mod convert;
 mod generate;
 mod help;
+mod plot;
 mod round_trip;
 mod support;
