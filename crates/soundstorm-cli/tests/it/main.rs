@@ -7,5 +7,6 @@ mod bad_input;
 mod convert;
 mod generate;
 mod help;
+mod hub;
 mod round_trip;
 mod support;
