@@ -144,11 +144,10 @@ impl Snapshot {
         }
         create_parent(&path)?;
         // A link whose blob was deleted stands in the way.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(HubError::io("replace", path)(error));
-            }
-            _ => {}
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(HubError::io("replace", path)(error));
         }
         match link(&blob.path, &path) {
             Err(error) if !path.is_file() => Err(HubError::io("link", path)(error)),

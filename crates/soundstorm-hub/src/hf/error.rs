@@ -19,7 +19,7 @@ pub enum RemoteError {
     /// The hub cannot be reached.
     #[error(
         "{name}: no connection to {endpoint} ({cause}); give a folder, or set HF_ENDPOINT to a mirror{}",
-        offline_hint(.cached.as_ref())
+        offline_hint(cached.as_ref())
     )]
     NoConnection {
         /// What was to be fetched.
@@ -34,7 +34,7 @@ pub enum RemoteError {
     /// The repository does not exist, or is hidden.
     #[error(
         "{name}: the hub has no such repository or revision, or it is private: check the name, {}",
-        token_hint(*.token)
+        token_hint(*token)
     )]
     NotFound {
         /// What was to be fetched.
@@ -54,7 +54,7 @@ pub enum RemoteError {
     /// The hub refuses access.
     #[error(
         "{name}: the hub refuses access (status {status}): accept the repository's conditions at {page}, {}",
-        token_hint(*.token)
+        token_hint(*token)
     )]
     Denied {
         /// What was to be fetched.
@@ -132,13 +132,13 @@ pub enum RemoteError {
         file: &'static str,
         /// Bytes that are here.
         done: u64,
-        /// Attempts that brought nothing.
+        /// How often in a row.
         attempts: u32,
         /// What failed last.
         cause: String,
     },
     /// There is no room for a file.
-    #[error("the disk is full: no room at {} for {file}{}; free some, or set HF_HOME to another disk", path.display(), size_hint(.bytes))]
+    #[error("the disk is full: no room at {} for {file}{}; free some, or set HF_HOME to another disk", path.display(), size_hint(*bytes))]
     DiskFull {
         /// The cache's file.
         path: PathBuf,
@@ -196,6 +196,6 @@ fn token_hint(token: bool) -> &'static str {
     }
 }
 
-fn size_hint(bytes: &Option<u64>) -> String {
+fn size_hint(bytes: Option<u64>) -> String {
     bytes.map_or_else(String::new, |bytes| format!(" ({bytes} bytes)"))
 }

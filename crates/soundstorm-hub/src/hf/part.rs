@@ -36,9 +36,10 @@ impl Part {
         what: &'static str,
         bytes: Option<u64>,
     ) -> Result<Self, HubError> {
-        let open = || {
+        let open = || -> io::Result<(File, Sha256, u64)> {
             let mut options = File::options();
-            let mut file = options.read(true).write(true).create(true).open(&path)?;
+            options.read(true).write(true).create(true).truncate(false);
+            let mut file = options.open(&path)?;
             let length = file.metadata()?.len();
             let mut hash = Sha256::new();
             let mut buffer = vec![0; 1 << 20];

@@ -192,7 +192,7 @@ mod tests {
         let other = dir.path().join("other");
         let other = other.to_str().unwrap();
         let found = |variables: &[(&str, &str)]| {
-            let variables = [&[("HF_HOME", home)], variables].concat();
+            let variables = [&[("HF_HOME", home)][..], variables].concat();
             let token = settings(&variables).unwrap().token?;
             assert_eq!(format!("{token:?}"), "Token(..)");
             Some(token.header())
