@@ -280,7 +280,10 @@ mod tests {
             let location: Location = text.parse().unwrap();
             assert_eq!(location, Location::Folder(text.into()));
             assert_eq!(location.to_string(), text);
-            assert_eq!(resolve(&location, &mut |_| ()).unwrap(), PathBuf::from(text));
+            assert_eq!(
+                resolve(&location, &mut |_| ()).unwrap(),
+                PathBuf::from(text)
+            );
         }
     }
 

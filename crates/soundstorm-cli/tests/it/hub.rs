@@ -33,17 +33,40 @@ fn names_stand_for_folders() {
         String::from_utf8(output.stdout).unwrap()
     };
     bench.recording("a.wav", 1200, RATE);
-    let named = ["encode", "a.wav", "--codec", "hf:owner/codec", "-o", "named.safetensors"];
+    let named = [
+        "encode",
+        "a.wav",
+        "--codec",
+        "hf:owner/codec",
+        "-o",
+        "named.safetensors",
+    ];
     run(&named);
-    bench.ok(&["encode", "a.wav", "--codec", codec, "-o", "folder.safetensors"]);
-    assert_eq!(bench.codes("named.safetensors"), bench.codes("folder.safetensors"));
+    bench.ok(&[
+        "encode",
+        "a.wav",
+        "--codec",
+        codec,
+        "-o",
+        "folder.safetensors",
+    ]);
+    assert_eq!(
+        bench.codes("named.safetensors"),
+        bench.codes("folder.safetensors")
+    );
 
     let pinned = format!("hf:owner/model@{COMMIT}");
     let eval = ["eval", "--model", &pinned, "--codes", "folder.safetensors"];
     let score = run(&eval);
-    assert_eq!(score, bench.ok(&["eval", "--model", model, "--codes", "folder.safetensors"]));
+    assert_eq!(
+        score,
+        bench.ok(&["eval", "--model", model, "--codes", "folder.safetensors"])
+    );
     let info = run(&["info", "hf:owner/model"]);
-    assert!(info.starts_with("hf:owner/model: SoundStorm model"), "{info}");
+    assert!(
+        info.starts_with("hf:owner/model: SoundStorm model"),
+        "{info}"
+    );
 }
 
 #[test]
@@ -58,15 +81,33 @@ fn names_that_do_not_work_say_what_to_do() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(status), "{codec}: {error}");
         for word in words {
-            assert!(error.contains(word), "{codec} does not say {word:?}: {error}");
+            assert!(
+                error.contains(word),
+                "{codec} does not say {word:?}: {error}"
+            );
         }
         assert!(!bench.path("y.safetensors").exists());
     };
-    encode(&[], "hf:codec", 2, &["hf:codec", "one slash", "hf:owner/name"]);
+    encode(
+        &[],
+        "hf:codec",
+        2,
+        &["hf:codec", "one slash", "hf:owner/name"],
+    );
     let offline = ("HF_HUB_OFFLINE", "1");
-    encode(&[offline], "hf:owner/codec", 1, &["hf:owner/codec", "HF_HUB_OFFLINE"]);
+    encode(
+        &[offline],
+        "hf:owner/codec",
+        1,
+        &["hf:owner/codec", "HF_HUB_OFFLINE"],
+    );
     // A port at which nobody listens.
     let nobody = "http://127.0.0.1:1";
     let endpoint = ("HF_ENDPOINT", nobody);
-    encode(&[endpoint], "hf:owner/codec", 1, &[nobody, "no connection", "a folder"]);
+    encode(
+        &[endpoint],
+        "hf:owner/codec",
+        1,
+        &[nobody, "no connection", "a folder"],
+    );
 }

@@ -365,6 +365,10 @@ fn starts_at(response: &Response<Body>) -> Option<u64> {
         return None;
     }
     let range = response.headers().get(header::CONTENT_RANGE)?;
-    let (from, _) = range.to_str().ok()?.strip_prefix("bytes ")?.split_once('-')?;
+    let (from, _) = range
+        .to_str()
+        .ok()?
+        .strip_prefix("bytes ")?
+        .split_once('-')?;
     from.parse().ok()
 }

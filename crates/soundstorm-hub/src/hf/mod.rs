@@ -174,8 +174,8 @@ impl Hub {
         meta: &Meta,
         progress: &mut dyn FnMut(Transfer<'_>),
     ) -> Result<String, HubError> {
-        let blob = self.cache.blob(name, &meta.etag)?;
-        let sha256 = blob.fill(meta, |part| {
+        let blob = self.cache.blob(name, &meta.etag);
+        let sha256 = blob.fill(file, meta, |part| {
             tracing::info!("fetching {file} of {}", name.repository());
             self.client.download(name, file, meta, part, progress)
         })?;

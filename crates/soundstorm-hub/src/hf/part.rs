@@ -217,7 +217,13 @@ mod tests {
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
             let error = failed("write", path, ("config.json", Some(7)))(kind.into());
             let error = error.to_string();
-            for word in ["disk is full", "/cache/part", "config.json", "7 bytes", "HF_HOME"] {
+            for word in [
+                "disk is full",
+                "/cache/part",
+                "config.json",
+                "7 bytes",
+                "HF_HOME",
+            ] {
                 assert!(error.contains(word), "{word}: {error}");
             }
         }

@@ -56,7 +56,9 @@ impl Settings {
             }
         };
 
-        let user = get("HOME").or_else(|| get("USERPROFILE")).map(PathBuf::from);
+        let user = get("HOME")
+            .or_else(|| get("USERPROFILE"))
+            .map(PathBuf::from);
         let path = |name: &str| get(name).map(|value| expand(value.into(), user.as_deref()));
         let home = path("HF_HOME").or_else(|| {
             let caches = path("XDG_CACHE_HOME");
@@ -75,7 +77,9 @@ impl Settings {
             true => None,
             false => {
                 let variables = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
-                let given = variables.into_iter().find_map(|name| Some((name, text(name)?)));
+                let given = variables
+                    .into_iter()
+                    .find_map(|name| Some((name, text(name)?)));
                 let file = path("HF_TOKEN_PATH").or_else(|| Some(home?.join("token")));
                 match (given, file) {
                     (Some((name, value)), _) => token(name, &value)?,
@@ -150,12 +154,12 @@ mod tests {
                 &[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")],
                 "/x/huggingface/hub",
             ),
-            (
-                &[("HF_HOME", "/hf"), ("XDG_CACHE_HOME", "/x")],
-                "/hf/hub",
-            ),
+            (&[("HF_HOME", "/hf"), ("XDG_CACHE_HOME", "/x")], "/hf/hub"),
             (&[("HOME", "/h"), ("HF_HOME", "~/hf")], "/h/hf/hub"),
-            (&[("HOME", "/h"), ("HF_HOME", "")], "/h/.cache/huggingface/hub"),
+            (
+                &[("HOME", "/h"), ("HF_HOME", "")],
+                "/h/.cache/huggingface/hub",
+            ),
             (&[("HF_HOME", "/hf"), ("HUGGINGFACE_HUB_CACHE", "/o")], "/o"),
             (
                 &[("HUGGINGFACE_HUB_CACHE", "/o"), ("HF_HUB_CACHE", "/c")],
@@ -201,16 +205,25 @@ mod tests {
         fs::write(dir.path().join("token"), "in_home\n").unwrap();
         assert_eq!(found(&[]).unwrap(), "Bearer in_home");
         fs::write(other, " in_file\r\n").unwrap();
-        assert_eq!(found(&[("HF_TOKEN_PATH", other)]).unwrap(), "Bearer in_file");
+        assert_eq!(
+            found(&[("HF_TOKEN_PATH", other)]).unwrap(),
+            "Bearer in_file"
+        );
         let both = [("HF_TOKEN_PATH", other), ("HF_TOKEN", "given")];
         assert_eq!(found(&both).unwrap(), "Bearer given");
         let old = [("HUGGING_FACE_HUB_TOKEN", "old")];
         assert_eq!(found(&old).unwrap(), "Bearer old");
-        let disabled = [("HF_TOKEN", "given"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")];
+        let disabled = [
+            ("HF_TOKEN", "given"),
+            ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"),
+        ];
         assert_eq!(found(&disabled), None);
 
         let error = settings(&[("HF_HOME", home), ("HF_TOKEN", "se\ncret")]).unwrap_err();
         let error = format!("{error} {error:?}");
-        assert!(error.contains("HF_TOKEN") && !error.contains("cret"), "{error}");
+        assert!(
+            error.contains("HF_TOKEN") && !error.contains("cret"),
+            "{error}"
+        );
     }
 }

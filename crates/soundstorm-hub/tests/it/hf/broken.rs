@@ -11,8 +11,12 @@ use super::{
 
 /// The bytes from which the storage was asked.
 fn ranges(requests: &[Request]) -> Vec<Option<String>> {
-    let stored = requests.iter().filter(|request| request.path.starts_with("/storage"));
-    stored.map(|request| request.header("range").map(str::to_owned)).collect()
+    let stored = requests
+        .iter()
+        .filter(|request| request.path.starts_with("/storage"));
+    stored
+        .map(|request| request.header("range").map(str::to_owned))
+        .collect()
 }
 
 fn bytes(from: usize) -> Option<String> {
@@ -22,7 +26,11 @@ fn bytes(from: usize) -> Option<String> {
 /// That neither a link nor a blob claims to be the weights.
 fn nothing_counts(fake: &Fake) {
     assert!(!fake.blob(&sha256(&weights(1))).exists());
-    let link = fake.folder().join("snapshots").join(FIRST).join("model.safetensors");
+    let link = fake
+        .folder()
+        .join("snapshots")
+        .join(FIRST)
+        .join("model.safetensors");
     assert!(fs::symlink_metadata(link).is_err());
     assert!(fake.offline("").is_err());
 }
@@ -124,7 +132,10 @@ fn a_busy_hub_is_asked_again() {
     let fake = Fake::start();
     fake.state().refused.extend([503; 5]);
     let error = fake.fails("");
-    assert!(matches!(error, RemoteError::Server { status: 503, .. }), "{error}");
+    assert!(
+        matches!(error, RemoteError::Server { status: 503, .. }),
+        "{error}"
+    );
     assert_eq!(fake.requests().len(), 5);
 
     // Busy in the midst of it.
@@ -151,7 +162,12 @@ fn a_full_disk_is_told() {
     std::os::unix::fs::symlink("/dev/full", fake.part(&hash)).unwrap();
     let error = fake.fails("");
     assert!(matches!(error, RemoteError::DiskFull { .. }), "{error}");
-    for word in ["disk is full", "model.safetensors", "300007 bytes", "HF_HOME"] {
+    for word in [
+        "disk is full",
+        "model.safetensors",
+        "300007 bytes",
+        "HF_HOME",
+    ] {
         assert!(error.to_string().contains(word), "{word}: {error}");
     }
     nothing_counts(&fake);

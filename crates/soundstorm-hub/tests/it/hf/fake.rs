@@ -217,7 +217,9 @@ fn resolve(state: &State, request: &Request) -> Reply {
         },
         ..Reply::default()
     };
-    let parts = request.path.strip_prefix(&format!("/{REPOSITORY}/resolve/"));
+    let parts = request
+        .path
+        .strip_prefix(&format!("/{REPOSITORY}/resolve/"));
     let Some((revision, file)) = parts.and_then(|rest| rest.split_once('/')) else {
         // What it says to strangers of a repository that does not exist.
         return refuse(if state.terse { 404 } else { 401 }, "RepoNotFound");
@@ -277,7 +279,9 @@ fn stored(state: &mut State, request: &Request, hash: &str) -> Reply {
     }
     let range = request.header("range").filter(|_| !state.no_ranges);
     let from = range.map(|range| {
-        let from = range.strip_prefix("bytes=").and_then(|r| r.strip_suffix('-'));
+        let from = range
+            .strip_prefix("bytes=")
+            .and_then(|r| r.strip_suffix('-'));
         from.unwrap().parse::<usize>().unwrap()
     });
     let mut headers = vec![("ETag", "\"of the storage\"".to_owned())];

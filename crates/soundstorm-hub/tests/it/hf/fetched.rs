@@ -76,7 +76,10 @@ fn a_branch_is_looked_up_and_a_commit_stays() {
     assert_eq!(pinned.commit, FIRST);
     assert_eq!(pinned.sha256, sha256(&weights(1)));
     assert_eq!(read(&pinned.folder, "model.safetensors"), weights(1));
-    assert!(fake.requests().is_empty(), "a commit that is here needs no network");
+    assert!(
+        fake.requests().is_empty(),
+        "a commit that is here needs no network"
+    );
 }
 
 #[test]
@@ -127,9 +130,16 @@ fn progress_counts_bytes() {
     let small = config(1).len() as u64;
     assert_eq!(seen[0], ("config.json".into(), small, Some(small)));
     let large = &seen[1..];
-    assert!(large.len() > 1 && large.is_sorted_by(|a, b| a.1 < b.1), "{seen:?}");
+    assert!(
+        large.len() > 1 && large.is_sorted_by(|a, b| a.1 < b.1),
+        "{seen:?}"
+    );
     let all = WEIGHTS as u64;
-    assert!(large.iter().all(|(file, _, total)| file == "model.safetensors" && *total == Some(all)));
+    assert!(
+        large
+            .iter()
+            .all(|(file, _, total)| file == "model.safetensors" && *total == Some(all))
+    );
     assert_eq!(large.last().unwrap().1, all);
 }
 
@@ -142,7 +152,9 @@ fn several_at_once_fetch_once() {
         }
     });
     let fetched = fake.requests();
-    let fetched = fetched.iter().filter(|line| line.starts_with("GET /storage"));
+    let fetched = fetched
+        .iter()
+        .filter(|line| line.starts_with("GET /storage"));
     assert_eq!(fetched.count(), 1);
 }
 
@@ -177,7 +189,10 @@ fn what_was_fetched_opens() {
     let fake = Fake::start();
     let files = [
         ("config.json", fs::read(config_path(&folder)).unwrap()),
-        ("model.safetensors", fs::read(weights_path(&folder)).unwrap()),
+        (
+            "model.safetensors",
+            fs::read(weights_path(&folder)).unwrap(),
+        ),
     ];
     fake.state().commits.insert(FIRST, files.into());
     let fetched = fake.fetch("").unwrap();

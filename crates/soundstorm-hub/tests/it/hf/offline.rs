@@ -37,7 +37,10 @@ fn what_is_not_here_is_told() {
     let snapshot = fake.folder().join("snapshots").join(FIRST);
     fs::remove_file(snapshot.join("model.safetensors")).unwrap();
     let error = fake.offline("").unwrap_err().to_string();
-    assert!(error.contains("no model.safetensors") && error.contains(FIRST), "{error}");
+    assert!(
+        error.contains("no model.safetensors") && error.contains(FIRST),
+        "{error}"
+    );
     let index = snapshot.join("model.safetensors.index.json");
     fs::write(index, "{}").unwrap();
     let error = fake.offline("").unwrap_err();
@@ -51,7 +54,10 @@ fn a_hub_that_is_not_there_is_told_with_what_helps() {
     let fake = Fake::start();
     let hub = fake.hub_at(gone, &[]);
     let error = remote(hub.fetch(&name(""), &mut |_| ()).unwrap_err());
-    assert!(matches!(error, RemoteError::NoConnection { cached: None, .. }), "{error}");
+    assert!(
+        matches!(error, RemoteError::NoConnection { cached: None, .. }),
+        "{error}"
+    );
     for word in [gone, "a folder", "HF_ENDPOINT"] {
         assert!(error.to_string().contains(word), "{word}: {error}");
     }

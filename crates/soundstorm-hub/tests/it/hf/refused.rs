@@ -21,7 +21,10 @@ fn a_repository_that_does_not_exist() {
         fake.state().terse = terse;
         let other: HubName = "hf:owner/other".parse().unwrap();
         let error = remote(fake.hub(&[]).fetch(&other, &mut |_| ()).unwrap_err());
-        assert!(matches!(error, RemoteError::NotFound { token: false, .. }), "{error}");
+        assert!(
+            matches!(error, RemoteError::NotFound { token: false, .. }),
+            "{error}"
+        );
         says(&error, &["hf:owner/other", "private", "HF_TOKEN"]);
     }
 }
@@ -33,7 +36,10 @@ fn a_revision_that_does_not_exist() {
     assert!(matches!(error, RemoteError::NoRevision { .. }), "{error}");
     says(&error, &["`v9`", "branch"]);
     let unknown = FIRST.replace('1', "7");
-    assert!(matches!(fake.fails(&unknown), RemoteError::NoRevision { .. }));
+    assert!(matches!(
+        fake.fails(&unknown),
+        RemoteError::NoRevision { .. }
+    ));
     assert!(!fake.folder().exists());
 }
 
@@ -43,12 +49,18 @@ fn a_repository_with_conditions() {
     fake.state().token = Some("right");
     let page = format!("{}/{REPOSITORY}", fake.server.url());
     let error = fake.fails("");
-    assert!(matches!(error, RemoteError::Denied { status: 401, .. }), "{error}");
+    assert!(
+        matches!(error, RemoteError::Denied { status: 401, .. }),
+        "{error}"
+    );
     says(&error, &["401", &page, "conditions", "HF_TOKEN"]);
 
     let hub = fake.hub(&[("HF_TOKEN", "wr0ng")]);
     let error = remote(hub.fetch(&name(""), &mut |_| ()).unwrap_err());
-    assert!(matches!(error, RemoteError::Denied { status: 403, .. }), "{error}");
+    assert!(
+        matches!(error, RemoteError::Denied { status: 403, .. }),
+        "{error}"
+    );
     says(&error, &["403", &page, "a token that may read it"]);
     assert!(!format!("{error} {error:?}").contains("wr0ng"));
 }
@@ -74,8 +86,14 @@ fn a_repository_without_the_files() {
     }
     // All of it was questions: no file came, and no pickle was so much as asked after.
     let requests = fake.requests();
-    assert!(requests.iter().all(|line| line.starts_with("HEAD")), "{requests:?}");
-    assert!(!requests.iter().any(|line| line.contains("pytorch")), "{requests:?}");
+    assert!(
+        requests.iter().all(|line| line.starts_with("HEAD")),
+        "{requests:?}"
+    );
+    assert!(
+        !requests.iter().any(|line| line.contains("pytorch")),
+        "{requests:?}"
+    );
     assert!(!fake.folder().exists());
 
     fake.state().terse = false;
@@ -92,7 +110,10 @@ fn storage_that_refuses_is_not_the_hub() {
     });
     fake.state().storage = Some(storage.url());
     let error = fake.fails("");
-    assert!(matches!(error, RemoteError::Server { status: 403, .. }), "{error}");
+    assert!(
+        matches!(error, RemoteError::Server { status: 403, .. }),
+        "{error}"
+    );
     assert!(!error.to_string().contains("signature"), "{error}");
 }
 
@@ -112,7 +133,10 @@ fn what_is_no_hub_is_told() {
         body: b"welcome".to_vec(),
         ..Reply::default()
     });
-    says(&fetch(&page), &["does not answer as a hub", "X-Repo-Commit"]);
+    says(
+        &fetch(&page),
+        &["does not answer as a hub", "X-Repo-Commit"],
+    );
     let to = |location: &'static str| {
         Server::start(move |_| Reply {
             status: 302,
