@@ -3,9 +3,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum, ValueHint,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use soundstorm::Preset;
-use soundstorm_hub::{ImportFrom, Setting};
+use soundstorm_hub::{ImportFrom, Location, Setting};
 use soundstorm_runtime::{DTypeArg, DeviceArg};
 
 /// SoundStorm: parallel generation of audio, coarse to fine.
@@ -16,6 +19,11 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+/// A folder, or a name on the hub.
+fn location() -> impl TypedValueParser<Value = Location> {
+    OsStringValueParser::new().try_map(Location::try_from)
 }
 
 /// Options of every command.
@@ -82,9 +90,9 @@ pub(crate) struct Doctor {
 pub(crate) struct Encode {
     /// Audio file, or - for standard input
     pub(crate) input: PathBuf,
-    /// Folder of the codec
-    #[arg(long, value_name = "DIR")]
-    pub(crate) codec: PathBuf,
+    /// Folder of the codec, or hf:owner/name[@revision]
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) codec: Location,
     /// Levels to encode, coarse to fine; all of the codec's by default
     #[arg(long, value_name = "N")]
     pub(crate) levels: Option<usize>,
@@ -97,9 +105,9 @@ pub(crate) struct Encode {
 pub(crate) struct Decode {
     /// Codes file
     pub(crate) input: PathBuf,
-    /// Folder of the codec
-    #[arg(long, value_name = "DIR")]
-    pub(crate) codec: PathBuf,
+    /// Folder of the codec, or hf:owner/name[@revision]
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) codec: Location,
     /// Audio file to write (.wav or .flac), or - for standard output
     #[arg(short, long, value_name = "OUT.wav|flac")]
     pub(crate) output: PathBuf,
@@ -153,12 +161,13 @@ pub(crate) struct Sampling {
 
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
-    /// Folder of the model
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: PathBuf,
-    /// Folder of the codec; needed for audio in and out
-    #[arg(long, value_name = "DIR")]
-    pub(crate) codec: Option<PathBuf>,
+    /// Folder of the model, or hf:owner/name[@revision]
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) model: Location,
+    /// Folder of the codec, or hf:owner/name[@revision]; needed for audio in
+    /// and out
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) codec: Option<Location>,
     /// Semantic tokens: a codes file with `semantic`, or with the codec's codes
     /// where the model takes the codec's first level
     #[arg(long, value_name = "CODES")]
@@ -187,12 +196,13 @@ pub(crate) struct Generate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
-    /// Folder of the model; one that takes the codec's first level
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: PathBuf,
-    /// Folder of the codec
-    #[arg(long, value_name = "DIR")]
-    pub(crate) codec: PathBuf,
+    /// Folder of the model, or hf:owner/name[@revision]; one that takes the
+    /// codec's first level
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) model: Location,
+    /// Folder of the codec, or hf:owner/name[@revision]
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) codec: Location,
     /// The recording whose words are kept
     #[arg(long, value_name = "AUDIO")]
     pub(crate) source: PathBuf,
@@ -211,9 +221,9 @@ pub(crate) struct Convert {
 
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
-    /// Folder of the model
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: PathBuf,
+    /// Folder of the model, or hf:owner/name[@revision]
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) model: Location,
     /// Codes to score it on
     #[arg(long, value_name = "CODES")]
     pub(crate) codes: PathBuf,
@@ -338,8 +348,9 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Args)]
 pub(crate) struct Info {
-    /// A model folder, or a codes file
-    pub(crate) path: PathBuf,
+    /// A model folder, a codes file, or hf:owner/name[@revision]
+    #[arg(value_hint = ValueHint::AnyPath, value_parser = location())]
+    pub(crate) path: Location,
 }
 
 #[derive(Debug, Args)]

@@ -19,9 +19,18 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar for a named piece of work; its length is told by [`Self::at`].
     pub(crate) fn new(what: &'static str, quiet: bool) -> Self {
+        Self::with_count("{pos}/{len}", what, quiet)
+    }
+
+    /// As [`Self::new`], for work that is counted in bytes.
+    pub(crate) fn bytes(what: &'static str, quiet: bool) -> Self {
+        Self::with_count("{bytes}/{total_bytes}", what, quiet)
+    }
+
+    fn with_count(count: &str, what: &'static str, quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let template = "{msg} {bar:30} {pos}/{len} [{elapsed} < {eta}]";
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        let template = format!("{{msg}} {{bar:30}} {count} [{{elapsed}} < {{eta}}]");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
         bar.set_message(what);
@@ -34,12 +43,17 @@ impl Progress {
 
     /// Tells how far the work is.
     pub(crate) fn at(&mut self, done: usize, of: usize) {
+        self.at_bytes(done as u64, of as u64);
+    }
+
+    /// As [`Self::at`], in bytes.
+    pub(crate) fn at_bytes(&mut self, done: u64, of: u64) {
         if !self.shown && self.started.elapsed() > PATIENCE {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
             self.shown = true;
         }
-        self.bar.set_length(of as u64);
-        self.bar.set_position(done as u64);
+        self.bar.set_length(of);
+        self.bar.set_position(done);
     }
 }
 

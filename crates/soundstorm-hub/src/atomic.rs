@@ -196,11 +196,11 @@ pub fn sha256_file(path: impl AsRef<Path>) -> Result<String, HubError> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -208,7 +208,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// A rename is durable once the folder is flushed; systems that cannot open folders do it anyway.
-fn sync_folder(path: &Path) -> Result<(), HubError> {
+pub(crate) fn sync_folder(path: &Path) -> Result<(), HubError> {
     if cfg!(unix) {
         let folder = File::open(path).map_err(HubError::io("open", path))?;
         folder.sync_all().map_err(HubError::io("flush", path))?;

@@ -143,6 +143,10 @@ pub enum HubError {
         /// What was given.
         got: String,
     },
+    /// A repository of the hub cannot be fetched.
+    #[cfg(feature = "hf")]
+    #[error(transparent)]
+    Remote(Box<crate::RemoteError>),
 }
 
 impl HubError {

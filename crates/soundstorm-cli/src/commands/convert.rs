@@ -43,7 +43,7 @@ impl Job for ConvertJob {
         ensure!(
             codes_io::takes_first_level(&config),
             "{}: converting needs a model whose semantic tokens are the codec's first level (semantic.source = {:?})",
-            args.model.display(),
+            args.model,
             codes_io::CODEC_LEVEL_1
         );
         check_pair(&config, &spec)?;

@@ -71,7 +71,7 @@ impl Job for GenerateJob {
         common.dtype.check::<B>(&device)?;
         let (config, model) = load::model::<B>(&args.model, &common, &device)?;
         let codec = match &args.codec {
-            Some(folder) => Some(load::codec::<B>(folder, &common, &device)?),
+            Some(location) => Some(load::codec::<B>(location, &common, &device)?),
             None => None,
         };
         if let Some(codec) = &codec {

@@ -1,18 +1,22 @@
 //! `soundstorm info`: what a model folder or a codes file holds.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use soundstorm_hub::Folder;
 
+use super::load;
 use crate::{
     args::{Common, Info},
     codes_io, output,
 };
 
 pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
-    if codes_io::is_codes(&args.path) && args.path.is_file() {
-        return codes(args, common);
+    let path = load::folder(&args.path, common)?;
+    if codes_io::is_codes(&path) && path.is_file() {
+        return codes(&path, common);
     }
-    let info = soundstorm_hub::inspect(&args.path)?;
+    let info = soundstorm_hub::inspect(&path)?;
     let (kind, config, imported) = match &info.folder {
         Folder::Model(model) => (
             "SoundStorm model",
@@ -20,7 +24,7 @@ pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
             &model.imported,
         ),
         Folder::Codec(codec) => ("codec", serde_json::to_value(codec)?, &codec.imported),
-        other => bail!("{}: unknown kind of folder {other:?}", args.path.display()),
+        other => bail!("{}: unknown kind of folder {other:?}", args.path),
     };
     if common.json {
         return output::json(&serde_json::json!({
@@ -33,7 +37,7 @@ pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
             "config": config,
         }));
     }
-    output::say(&format!("{}: {kind}", args.path.display()))?;
+    output::say(&format!("{}: {kind}", args.path))?;
     output::say(&format!("parameters  {}", info.parameters))?;
     output::say(&format!("tensors     {}", info.tensors))?;
     output::say(&format!("bytes       {}", info.bytes))?;
@@ -50,8 +54,8 @@ pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
     output::say(&serde_json::to_string_pretty(&config)?)
 }
 
-fn codes(args: &Info, common: &Common) -> Result<()> {
-    let file = codes_io::read(&args.path)?;
+fn codes(path: &Path, common: &Common) -> Result<()> {
+    let file = codes_io::read(path)?;
     let [batch, levels, frames] = file.codes.shape();
     let largest = file.codes.values().iter().max().copied().unwrap_or(0);
     let semantic = file.semantic.as_ref().map(|semantic| semantic.shape()[1]);
@@ -69,7 +73,7 @@ fn codes(args: &Info, common: &Common) -> Result<()> {
             "seed": file.metadata.seed,
         }));
     }
-    output::say(&format!("{}: codes", args.path.display()))?;
+    output::say(&format!("{}: codes", path.display()))?;
     output::say(&format!(
         "batch x levels x frames  {batch} x {levels} x {frames}"
     ))?;

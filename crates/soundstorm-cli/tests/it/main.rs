@@ -9,5 +9,6 @@ mod convert;
 mod generate;
 mod help;
 mod plot;
+mod hub;
 mod round_trip;
 mod support;

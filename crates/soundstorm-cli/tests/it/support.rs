@@ -47,12 +47,18 @@ impl Bench {
 
     /// Runs the program here, on the CPU unless the arguments say otherwise.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.run_with(&[], args)
+    }
+
+    /// As [`Self::run`], with variables in the environment.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_soundstorm"));
         command
             .current_dir(self.folder.path())
             .args(args)
             .stdin(Stdio::null())
-            .env_remove("SOUNDSTORM_LOG");
+            .env_remove("SOUNDSTORM_LOG")
+            .envs(variables.iter().copied());
         if !args.contains(&"--device") {
             command.args(["--device", "cpu"]);
         }

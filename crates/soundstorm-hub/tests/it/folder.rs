@@ -15,7 +15,7 @@ use crate::{lengthen, names, random_stream, read_all, write_all};
 
 type B = Flex;
 
-fn tiny() -> SoundStormConfig {
+pub(crate) fn tiny() -> SoundStormConfig {
     let mut config = Preset::Small.config();
     config.codebook_size = 11;
     config.num_quantizers = 3;

@@ -4,6 +4,8 @@
 mod codes_file;
 mod folder;
 mod full_size;
+#[cfg(feature = "hf")]
+mod hf;
 mod import_errors;
 mod module;
 mod parity;
