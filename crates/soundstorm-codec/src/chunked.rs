@@ -40,9 +40,11 @@ pub trait Convolutional<B: Backend>: Codec<B> {
         spec.check_audio(&audio)?;
         let [_, _, samples] = audio.dims();
         let mut codes = Vec::new();
-        for piece in pieces(spec.frames(samples), chunk_frames, self.encoder_context())
-            .ok_or(CodecError::EmptyChunk { operation: "encode" })?
-        {
+        for piece in pieces(spec.frames(samples), chunk_frames, self.encoder_context()).ok_or(
+            CodecError::EmptyChunk {
+                operation: "encode",
+            },
+        )? {
             let start = piece.read.start * spec.hop;
             let end = (piece.read.end * spec.hop).min(samples);
             let part = self.encode(audio.clone().narrow(2, start, end - start), levels)?;
@@ -68,8 +70,10 @@ pub trait Convolutional<B: Backend>: Codec<B> {
         spec.check_codes(&codes)?;
         let [_, _, frames] = codes.dims();
         let mut wave = Vec::new();
-        for piece in pieces(frames, chunk_frames, self.decoder_context())
-            .ok_or(CodecError::EmptyChunk { operation: "decode" })?
+        for piece in
+            pieces(frames, chunk_frames, self.decoder_context()).ok_or(CodecError::EmptyChunk {
+                operation: "decode",
+            })?
         {
             let read = codes.clone().narrow(2, piece.read.start, piece.read.len());
             let part = self.decode(read)?;

@@ -90,9 +90,17 @@ impl Plan<'_> {
                 naming.pick(transformers, format!("{name}.{index}"))
             };
             let units = DILATIONS.len();
-            self.alpha(&format!("{path}.activation"), part("snake1", units), channels);
+            self.alpha(
+                &format!("{path}.activation"),
+                part("snake1", units),
+                channels,
+            );
             let down = [2 * channels, channels, 2 * stride];
-            self.conv(&format!("{path}.downsample"), part("conv1", units + 1), down);
+            self.conv(
+                &format!("{path}.downsample"),
+                part("conv1", units + 1),
+                down,
+            );
             channels *= 2;
         }
         let stages = config.strides.len();
@@ -162,9 +170,17 @@ impl Plan<'_> {
             };
             let dilated = [channels, channels, KERNEL];
             let pointwise = [channels, channels, 1];
-            self.alpha(&format!("{path}.activation_in"), part("snake1", 0), channels);
+            self.alpha(
+                &format!("{path}.activation_in"),
+                part("snake1", 0),
+                channels,
+            );
             self.conv(&format!("{path}.conv_in"), part("conv1", 1), dilated);
-            self.alpha(&format!("{path}.activation_out"), part("snake2", 2), channels);
+            self.alpha(
+                &format!("{path}.activation_out"),
+                part("snake2", 2),
+                channels,
+            );
             self.conv(&format!("{path}.conv_out"), part("conv2", 3), pointwise);
         }
     }
@@ -207,7 +223,10 @@ mod tests {
 
     #[test]
     fn the_decoders_names_tell_the_naming() {
-        let transformers = ["encoder.block.0.conv1.weight", "decoder.block.3.snake1.alpha"];
+        let transformers = [
+            "encoder.block.0.conv1.weight",
+            "decoder.block.3.snake1.alpha",
+        ];
         let detected = Naming::detect(transformers);
         assert_eq!(detected, Some(Naming::Transformers));
         let descript = ["encoder.block.0.bias", "decoder.model.0.weight_g"];

@@ -239,7 +239,11 @@ mod tests {
             .clone()
             .map(|book| book.slice_fill([4..5, 0..INSIDE], 0.0));
         let codes = quantizer.encode(x, 3).narrow(1, 0, 1).to_data();
-        assert!(codes.iter::<i64>().all(|code| code != 4 && code < SIZE as i64));
+        assert!(
+            codes
+                .iter::<i64>()
+                .all(|code| code != 4 && code < SIZE as i64)
+        );
     }
 
     #[test]

@@ -230,7 +230,9 @@ fn the_hubs_configuration_is_checked() {
     let up = json.replace("[8, 8, 4, 2]", "[8, 8, 2, 4]");
     assert_eq!(key(&up), "upsampling_ratios");
     assert_eq!(key(&json.replace(r#""dac""#, r#""encodec""#)), "model_type");
-    let none = json.replace("[2, 4, 8, 8]", "[]").replace("[8, 8, 4, 2]", "[]");
+    let none = json
+        .replace("[2, 4, 8, 8]", "[]")
+        .replace("[8, 8, 4, 2]", "[]");
     assert_eq!(key(&none), "strides");
     let wide = r#"{"downsampling_ratios": [2], "encoder_hidden_size": 18446744073709551615}"#;
     assert_eq!(key(wide), "dimension");
@@ -332,11 +334,17 @@ fn chunks_report_what_the_whole_reports() {
     let decode = |codes, chunk| codec.decode_chunked(codes, chunk).unwrap_err();
 
     let operation = "encode";
-    assert_eq!(encode(audio(), None, 0), CodecError::EmptyChunk { operation });
+    assert_eq!(
+        encode(audio(), None, 0),
+        CodecError::EmptyChunk { operation }
+    );
     let operation = "decode";
     let error = decode(codes(), 0);
     assert_eq!(error, CodecError::EmptyChunk { operation });
-    assert_eq!(error.to_string(), "decode: chunks of 0 frames, expected at least 1");
+    assert_eq!(
+        error.to_string(),
+        "decode: chunks of 0 frames, expected at least 1"
+    );
 
     let error = encode(audio().narrow(2, 0, 0), None, 2);
     assert!(matches!(error, CodecError::EmptyAudio { .. }));
