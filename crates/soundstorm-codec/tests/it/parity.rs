@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use burn::prelude::*;
 use burn::tensor::Tolerance;
 use soundstorm_codec::import::HostTensor;
 use soundstorm_codec::speechtokenizer::import::is_ignored;
