@@ -239,7 +239,7 @@ fn the_hubs_configuration_is_checked() {
 }
 
 /// Long enough that pieces have neighbours on both sides.
-const FRAMES: usize = 61;
+const FRAMES: usize = 89;
 
 #[test]
 fn chunks_of_any_size_give_what_the_whole_gives() {
@@ -252,7 +252,7 @@ fn chunks_of_any_size_give_what_the_whole_gives() {
             let audio = Tensor::<B, 3>::random([2, 1, samples], noise, &Default::default());
             let codes = codec.encode(audio.clone(), None).unwrap();
             let wave = codec.decode(codes.clone()).unwrap();
-            for chunk in [1, 2, 3, 5, 7, 11, 17, 29, 60, FRAMES, 67, usize::MAX] {
+            for chunk in [1, 2, 3, 5, 7, 11, 17, 29, 88, FRAMES, 97, usize::MAX] {
                 let what = format!("{variant}, {samples} samples by {chunk} frames");
                 let got = codec.encode_chunked(audio.clone(), None, chunk).unwrap();
                 got.to_data().assert_eq(&codes.to_data(), true);
@@ -346,7 +346,7 @@ fn chunks_report_what_the_whole_reports() {
         "decode: chunks of 0 frames, expected at least 1"
     );
 
-    let error = encode(audio().narrow(2, 0, 0), None, 2);
+    let error = encode(Tensor::zeros([1, 1, 0], &device), None, 2);
     assert!(matches!(error, CodecError::EmptyAudio { .. }));
     let error = encode(audio() / 0.0, None, 2);
     assert_eq!(error, CodecError::NotFinite);
