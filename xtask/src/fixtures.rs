@@ -32,6 +32,8 @@ enum Fixture {
     SpeechTokenizer,
     /// What other programs measure between two signals
     Metrics,
+    /// DAC by transformers and by its own package
+    Dac,
 }
 
 impl Fixture {
@@ -44,12 +46,16 @@ impl Fixture {
             }
             Self::SpeechTokenizer => vec!["speechtokenizer.py".into()],
             Self::Metrics => vec!["metrics.py".into()],
+            Self::Dac => vec!["dac.py".into()],
         };
         match (self, seed) {
             (_, None) => {}
             (Self::Soundstorm, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
-            (Self::SpeechTokenizer, Some(_)) => {
-                bail!("speechtokenizer.py has one seed; give `--only soundstorm` with `--seed`")
+            (Self::SpeechTokenizer | Self::Dac, Some(_)) => {
+                bail!(
+                    "{} has one seed; give `--only soundstorm` with `--seed`",
+                    words[0]
+                )
             }
             (Self::Metrics, Some(_)) => {
                 bail!("metrics.py draws nothing; give `--only soundstorm` with `--seed`")
@@ -130,6 +136,8 @@ mod tests {
         assert_eq!(words[words.len() - 2..], ["--seed", "7"]);
         assert!(Fixture::SpeechTokenizer.command(Some(7)).is_err());
         assert!(Fixture::Metrics.command(Some(7)).is_err());
+        let error = Fixture::Dac.command(Some(7)).unwrap_err().to_string();
+        assert!(error.starts_with("dac.py has one seed"), "{error}");
         assert_eq!(
             Fixture::SpeechTokenizer.command(None).unwrap(),
             ["speechtokenizer.py"]

@@ -3,7 +3,10 @@
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Codec, CodecError, CodecSpec, ConfigError, SpeechTokenizer, SpeechTokenizerConfig};
+use crate::{
+    Codec, CodecError, CodecSpec, ConfigError, Convolutional, Dac, DacConfig, SpeechTokenizer,
+    SpeechTokenizerConfig,
+};
 
 /// A codec's `config.json`, told apart by its `model_type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +16,9 @@ pub enum CodecConfig {
     /// `speechtokenizer`
     #[serde(rename = "speechtokenizer")]
     SpeechTokenizer(SpeechTokenizerConfig),
+    /// `dac`
+    #[serde(rename = "dac")]
+    Dac(DacConfig),
 }
 
 impl CodecConfig {
@@ -20,6 +26,7 @@ impl CodecConfig {
     pub fn spec(&self) -> CodecSpec {
         match self {
             Self::SpeechTokenizer(config) => config.spec(),
+            Self::Dac(config) => config.spec(),
         }
     }
 
@@ -30,6 +37,7 @@ impl CodecConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> Result<AnyCodec<B>, ConfigError> {
         Ok(match self {
             Self::SpeechTokenizer(config) => AnyCodec::SpeechTokenizer(config.init(device)?),
+            Self::Dac(config) => AnyCodec::Dac(config.init(device)?),
         })
     }
 }
@@ -43,6 +51,8 @@ impl CodecConfig {
 pub enum AnyCodec<B: Backend> {
     /// SpeechTokenizer.
     SpeechTokenizer(SpeechTokenizer<B>),
+    /// The Descript Audio Codec.
+    Dac(Dac<B>),
 }
 
 impl<B: Backend> AnyCodec<B> {
@@ -50,6 +60,15 @@ impl<B: Backend> AnyCodec<B> {
     pub fn config(&self) -> CodecConfig {
         match self {
             Self::SpeechTokenizer(codec) => CodecConfig::SpeechTokenizer(codec.config().clone()),
+            Self::Dac(codec) => CodecConfig::Dac(codec.config().clone()),
+        }
+    }
+
+    /// The codec as one that can work piece by piece, if it is.
+    pub fn as_convolutional(&self) -> Option<&dyn Convolutional<B>> {
+        match self {
+            Self::Dac(codec) => Some(codec),
+            _ => None,
         }
     }
 }
@@ -58,6 +77,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
     fn spec(&self) -> CodecSpec {
         match self {
             Self::SpeechTokenizer(codec) => codec.spec(),
+            Self::Dac(codec) => codec.spec(),
         }
     }
 
@@ -68,12 +88,14 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
     ) -> Result<Tensor<B, 3, Int>, CodecError> {
         match self {
             Self::SpeechTokenizer(codec) => codec.encode(audio, levels),
+            Self::Dac(codec) => codec.encode(audio, levels),
         }
     }
 
     fn decode(&self, codes: Tensor<B, 3, Int>) -> Result<Tensor<B, 3>, CodecError> {
         match self {
             Self::SpeechTokenizer(codec) => codec.decode(codes),
+            Self::Dac(codec) => codec.decode(codes),
         }
     }
 }

@@ -158,7 +158,8 @@ pub trait Codec<B: Backend> {
     ///
     /// # Shapes
     /// - codes: `[batch, levels, frames]`, 1 to all of the codec's levels
-    /// - output: `[batch, channels, samples]`, not clipped to ±1
+    /// - output: `[batch, channels, samples]`, not clipped to ±1; `frames * hop` samples, a few less
+    ///   where a codec says so
     ///
     /// # Errors
     /// No frames, zero levels or more than the codec has, a code outside its codebook.

@@ -59,6 +59,12 @@ pub enum CodecError {
         /// Its frame, from 0.
         frame: usize,
     },
+    /// Chunks of no frames, which would never end.
+    #[error("{operation}: chunks of 0 frames, expected at least 1")]
+    EmptyChunk {
+        /// `encode` or `decode`.
+        operation: &'static str,
+    },
 }
 
 /// Why a configuration cannot be built.

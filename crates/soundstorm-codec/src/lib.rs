@@ -1,5 +1,5 @@
 //! Neural audio codecs: residual vector quantization, the SEANet encoder and
-//! decoder, and SpeechTokenizer.
+//! decoder, SpeechTokenizer and DAC.
 //!
 //! Everything is generic over burn's `Backend`, opens no files and keeps no
 //! global state. Inside, codes are always integers
@@ -8,13 +8,16 @@
 
 mod activation;
 mod any;
+mod chunked;
 mod codec;
 mod conv;
 mod conv_transpose;
+pub mod dac;
 mod error;
 pub mod import;
 mod init;
 mod lstm;
+mod receptive;
 mod rvq;
 pub mod seanet;
 pub mod speechtokenizer;
@@ -22,11 +25,14 @@ mod weight_norm;
 
 pub use activation::{Activation, ActivationKind};
 pub use any::{AnyCodec, CodecConfig};
+pub use chunked::Convolutional;
 pub use codec::{Codec, CodecSpec};
 pub use conv::{PadMode, PaddedConv1d, PaddedConv1dConfig, Padding, pad};
 pub use conv_transpose::{TrimmedConvTranspose1d, TrimmedConvTranspose1dConfig};
+pub use dac::{Dac, DacConfig};
 pub use error::{CodecError, ConfigError};
 pub use lstm::{Lstm, LstmConfig, LstmLayer};
+pub use receptive::{Context, Window};
 pub use rvq::{ResidualVectorQuantizer, ResidualVectorQuantizerConfig};
 pub use speechtokenizer::{SpeechTokenizer, SpeechTokenizerConfig};
 pub use weight_norm::fold_weight_norm;

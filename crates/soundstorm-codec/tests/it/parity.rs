@@ -2,20 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use burn::prelude::*;
 use burn::tensor::Tolerance;
 use soundstorm_codec::import::HostTensor;
 use soundstorm_codec::speechtokenizer::import::is_ignored;
 use soundstorm_codec::{Codec, fold_weight_norm};
 
-use crate::support::{B, Fixture, VARIANTS, import_state};
-
-fn assert_close(got: Tensor<B, 3>, expected: Tensor<B, 3>, what: &str) {
-    assert_eq!(got.dims(), expected.dims(), "{what}");
-    let scale = expected.clone().abs().max().into_scalar().max(1.0);
-    let error = (got - expected).abs().max().into_scalar();
-    assert!(error <= 1e-5 * scale, "{what}: off by {error} of {scale}");
-}
+use crate::support::{Fixture, VARIANTS, assert_close, import_state};
 
 #[test]
 fn embeddings_codes_and_waveforms_equal_the_packages() {

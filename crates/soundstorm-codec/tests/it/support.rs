@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
 use safetensors::SafeTensors;
-use soundstorm_codec::import::HostTensor;
+use soundstorm_codec::import::{HostTensor, ImportRule};
 use soundstorm_codec::speechtokenizer::{PackageConfig, import};
 use soundstorm_codec::{SpeechTokenizer, SpeechTokenizerConfig};
 
@@ -15,27 +15,22 @@ pub(crate) type B = burn_flex::Flex;
 
 pub(crate) const VARIANTS: [&str; 3] = ["elu", "snake", "one_way"];
 
-/// A file of `xtask/fixtures/speechtokenizer.py`.
-pub(crate) struct Fixture {
-    pub(crate) config: SpeechTokenizerConfig,
-    /// The package's state dict.
-    pub(crate) state: BTreeMap<String, HostTensor>,
-    bytes: Vec<u8>,
-}
+/// A fixture's tensors.
+pub(crate) struct Tensors(Vec<u8>);
 
-impl Fixture {
-    pub(crate) fn read(name: &str) -> Self {
-        let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests");
-        Self::open(&tests.join("fixtures/speechtokenizer"), name)
+impl Tensors {
+    pub(crate) fn read(path: &Path) -> Self {
+        Self(std::fs::read(path).unwrap())
     }
 
-    pub(crate) fn open(folder: &Path, name: &str) -> Self {
-        let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
-        let package: PackageConfig = serde_json::from_str(&json).unwrap();
-        let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
-        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.0).unwrap()
+    }
+
+    /// The package's state dict.
+    pub(crate) fn state(&self) -> BTreeMap<String, HostTensor> {
         let mut state = BTreeMap::new();
-        for (name, view) in tensors.iter() {
+        for (name, view) in self.tensors().iter() {
             if let Some(name) = name.strip_prefix("state.") {
                 let data = view.data().chunks_exact(4);
                 let tensor = HostTensor {
@@ -47,24 +42,17 @@ impl Fixture {
                 state.insert(name.to_owned(), tensor);
             }
         }
-        Self {
-            config: package.try_into().unwrap(),
-            state,
-            bytes,
-        }
+        state
     }
 
     pub(crate) fn cases(&self) -> usize {
-        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
-        tensors
-            .names()
-            .iter()
-            .filter(|name| name.starts_with("audio."))
-            .count()
+        let tensors = self.tensors();
+        let names = tensors.names();
+        names.iter().filter(|n| n.starts_with("audio.")).count()
     }
 
     pub(crate) fn float(&self, name: &str) -> Tensor<B, 3> {
-        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        let tensors = self.tensors();
         let view = tensors.tensor(name).unwrap();
         let data = view.data().chunks_exact(4);
         let data = data
@@ -76,16 +64,60 @@ impl Fixture {
         )
     }
 
-    /// Codes, turned from the package's `[levels, batch, frames]`.
+    /// Codes as they stand in the file.
     pub(crate) fn codes(&self, name: &str) -> Tensor<B, 3, Int> {
-        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        let tensors = self.tensors();
         let view = tensors.tensor(name).unwrap();
         let data = view.data().chunks_exact(8);
         let data = data
             .map(|b| i64::from_le_bytes(b.try_into().unwrap()))
             .collect::<Vec<_>>();
         let data = TensorData::new(data, view.shape().to_vec());
-        Tensor::<B, 3, Int>::from_data(data, &Default::default()).swap_dims(0, 1)
+        Tensor::from_data(data, &Default::default())
+    }
+}
+
+/// Where the fixtures of a codec stand.
+pub(crate) fn fixtures(codec: &str) -> PathBuf {
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests");
+    tests.join("fixtures").join(codec)
+}
+
+/// A file of `xtask/fixtures/speechtokenizer.py`.
+pub(crate) struct Fixture {
+    pub(crate) config: SpeechTokenizerConfig,
+    /// The package's state dict.
+    pub(crate) state: BTreeMap<String, HostTensor>,
+    tensors: Tensors,
+}
+
+impl Fixture {
+    pub(crate) fn read(name: &str) -> Self {
+        Self::open(&fixtures("speechtokenizer"), name)
+    }
+
+    pub(crate) fn open(folder: &Path, name: &str) -> Self {
+        let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+        let package: PackageConfig = serde_json::from_str(&json).unwrap();
+        let tensors = Tensors::read(&folder.join(format!("{name}.safetensors")));
+        Self {
+            config: package.try_into().unwrap(),
+            state: tensors.state(),
+            tensors,
+        }
+    }
+
+    pub(crate) fn cases(&self) -> usize {
+        self.tensors.cases()
+    }
+
+    pub(crate) fn float(&self, name: &str) -> Tensor<B, 3> {
+        self.tensors.float(name)
+    }
+
+    /// Codes, turned from the package's `[levels, batch, frames]`.
+    pub(crate) fn codes(&self, name: &str) -> Tensor<B, 3, Int> {
+        self.tensors.codes(name).swap_dims(0, 1)
     }
 
     pub(crate) fn codec(&self) -> SpeechTokenizer<B> {
@@ -98,9 +130,19 @@ pub(crate) fn import_state(
     config: &SpeechTokenizerConfig,
     state: &BTreeMap<String, HostTensor>,
 ) -> (SpeechTokenizer<B>, BTreeSet<String>) {
+    let codec = config.init::<B>(&Default::default()).unwrap();
+    apply(codec, import::plan(config), state)
+}
+
+/// A module with the values that rules make of a state dict, and the names that they took.
+pub(crate) fn apply<M: Module<B>>(
+    module: M,
+    rules: Vec<ImportRule>,
+    state: &BTreeMap<String, HostTensor>,
+) -> (M, BTreeSet<String>) {
     let mut taken = BTreeSet::new();
     let mut values = BTreeMap::new();
-    for rule in import::plan(config) {
+    for rule in rules {
         let value = rule.apply(|name| {
             let tensor = state.get(name).cloned();
             if tensor.is_some() {
@@ -110,18 +152,25 @@ pub(crate) fn import_state(
         });
         assert!(values.insert(rule.target, value.unwrap()).is_none());
     }
-    let codec = config.init::<B>(&Default::default()).unwrap();
     let mut load = Load {
         path: Vec::new(),
         values,
     };
-    let codec = codec.map(&mut load);
+    let module = module.map(&mut load);
     assert!(
         load.values.is_empty(),
         "no such parameter: {:?}",
         load.values.keys()
     );
-    (codec, taken)
+    (module, taken)
+}
+
+/// Within 1e-5 of the largest value, or of 1.
+pub(crate) fn assert_close(got: Tensor<B, 3>, expected: Tensor<B, 3>, what: &str) {
+    assert_eq!(got.dims(), expected.dims(), "{what}");
+    let scale = expected.clone().abs().max().into_scalar().max(1.0);
+    let error = (got - expected).abs().max().into_scalar();
+    assert!(error <= 1e-5 * scale, "{what}: off by {error} of {scale}");
 }
 
 struct Load {
