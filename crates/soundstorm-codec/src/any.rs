@@ -3,7 +3,10 @@
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Codec, CodecError, CodecSpec, ConfigError, SpeechTokenizer, SpeechTokenizerConfig};
+use crate::{
+    Codec, CodecError, CodecSpec, ConfigError, Encodec, EncodecConfig, SpeechTokenizer,
+    SpeechTokenizerConfig,
+};
 
 /// A codec's `config.json`, told apart by its `model_type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +16,9 @@ pub enum CodecConfig {
     /// `speechtokenizer`
     #[serde(rename = "speechtokenizer")]
     SpeechTokenizer(SpeechTokenizerConfig),
+    /// `encodec`
+    #[serde(rename = "encodec")]
+    Encodec(EncodecConfig),
 }
 
 impl CodecConfig {
@@ -20,6 +26,7 @@ impl CodecConfig {
     pub fn spec(&self) -> CodecSpec {
         match self {
             Self::SpeechTokenizer(config) => config.spec(),
+            Self::Encodec(config) => config.spec(),
         }
     }
 
@@ -30,6 +37,7 @@ impl CodecConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> Result<AnyCodec<B>, ConfigError> {
         Ok(match self {
             Self::SpeechTokenizer(config) => AnyCodec::SpeechTokenizer(config.init(device)?),
+            Self::Encodec(config) => AnyCodec::Encodec(config.init(device)?),
         })
     }
 }
@@ -43,6 +51,8 @@ impl CodecConfig {
 pub enum AnyCodec<B: Backend> {
     /// SpeechTokenizer.
     SpeechTokenizer(SpeechTokenizer<B>),
+    /// EnCodec.
+    Encodec(Encodec<B>),
 }
 
 impl<B: Backend> AnyCodec<B> {
@@ -50,6 +60,7 @@ impl<B: Backend> AnyCodec<B> {
     pub fn config(&self) -> CodecConfig {
         match self {
             Self::SpeechTokenizer(codec) => CodecConfig::SpeechTokenizer(codec.config().clone()),
+            Self::Encodec(codec) => CodecConfig::Encodec(codec.config().clone()),
         }
     }
 }
@@ -58,6 +69,14 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
     fn spec(&self) -> CodecSpec {
         match self {
             Self::SpeechTokenizer(codec) => codec.spec(),
+            Self::Encodec(codec) => codec.spec(),
+        }
+    }
+
+    fn frames(&self, samples: usize) -> usize {
+        match self {
+            Self::SpeechTokenizer(codec) => codec.frames(samples),
+            Self::Encodec(codec) => codec.frames(samples),
         }
     }
 
@@ -68,12 +87,36 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
     ) -> Result<Tensor<B, 3, Int>, CodecError> {
         match self {
             Self::SpeechTokenizer(codec) => codec.encode(audio, levels),
+            Self::Encodec(codec) => codec.encode(audio, levels),
         }
     }
 
     fn decode(&self, codes: Tensor<B, 3, Int>) -> Result<Tensor<B, 3>, CodecError> {
         match self {
             Self::SpeechTokenizer(codec) => codec.decode(codes),
+            Self::Encodec(codec) => codec.decode(codes),
+        }
+    }
+
+    fn encode_scaled(
+        &self,
+        audio: Tensor<B, 3>,
+        levels: Option<usize>,
+    ) -> Result<(Tensor<B, 3, Int>, Option<Tensor<B, 2>>), CodecError> {
+        match self {
+            Self::SpeechTokenizer(codec) => codec.encode_scaled(audio, levels),
+            Self::Encodec(codec) => codec.encode_scaled(audio, levels),
+        }
+    }
+
+    fn decode_scaled(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        scales: Option<Tensor<B, 2>>,
+    ) -> Result<Tensor<B, 3>, CodecError> {
+        match self {
+            Self::SpeechTokenizer(codec) => codec.decode_scaled(codes, scales),
+            Self::Encodec(codec) => codec.decode_scaled(codes, scales),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Neural audio codecs: residual vector quantization, the SEANet encoder and
-//! decoder, and SpeechTokenizer.
+//! decoder, SpeechTokenizer and EnCodec.
 //!
 //! Everything is generic over burn's `Backend`, opens no files and keeps no
 //! global state. Inside, codes are always integers
@@ -11,7 +11,9 @@ mod any;
 mod codec;
 mod conv;
 mod conv_transpose;
+pub mod encodec;
 mod error;
+mod group_norm;
 pub mod import;
 mod init;
 mod lstm;
@@ -25,7 +27,9 @@ pub use any::{AnyCodec, CodecConfig};
 pub use codec::{Codec, CodecSpec};
 pub use conv::{PadMode, PaddedConv1d, PaddedConv1dConfig, Padding, pad};
 pub use conv_transpose::{TrimmedConvTranspose1d, TrimmedConvTranspose1dConfig};
+pub use encodec::{Encodec, EncodecConfig};
 pub use error::{CodecError, ConfigError};
+pub use group_norm::{ConvNorm, TimeGroupNorm};
 pub use lstm::{Lstm, LstmConfig, LstmLayer};
 pub use rvq::{ResidualVectorQuantizer, ResidualVectorQuantizerConfig};
 pub use speechtokenizer::{SpeechTokenizer, SpeechTokenizerConfig};

@@ -1,6 +1,7 @@
 //! What a user of this crate relies on: equality with the reference package, clear errors, saving and loading.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod encodec;
 mod errors;
 mod module;
 mod parity;
