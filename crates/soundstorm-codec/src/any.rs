@@ -4,8 +4,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Codec, CodecError, CodecSpec, ConfigError, Encodec, EncodecConfig, SpeechTokenizer,
-    SpeechTokenizerConfig,
+    Codec, CodecError, CodecSpec, ConfigError, Encodec, EncodecConfig, ScaledCodes,
+    SpeechTokenizer, SpeechTokenizerConfig,
 };
 
 /// A codec's `config.json`, told apart by its `model_type`.
@@ -102,7 +102,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
         &self,
         audio: Tensor<B, 3>,
         levels: Option<usize>,
-    ) -> Result<(Tensor<B, 3, Int>, Option<Tensor<B, 2>>), CodecError> {
+    ) -> Result<ScaledCodes<B>, CodecError> {
         match self {
             Self::SpeechTokenizer(codec) => codec.encode_scaled(audio, levels),
             Self::Encodec(codec) => codec.encode_scaled(audio, levels),

@@ -132,6 +132,9 @@ impl CodecSpec {
     }
 }
 
+/// Codes `[batch, levels, frames]`, and scales `[batch, chunks]` from a codec that has them.
+pub type ScaledCodes<B> = (Tensor<B, 3, Int>, Option<Tensor<B, 2>>);
+
 /// A neural codec: audio to codes and back.
 pub trait Codec<B: Backend> {
     /// The codec in numbers.
@@ -182,7 +185,7 @@ pub trait Codec<B: Backend> {
         &self,
         audio: Tensor<B, 3>,
         levels: Option<usize>,
-    ) -> Result<(Tensor<B, 3, Int>, Option<Tensor<B, 2>>), CodecError> {
+    ) -> Result<ScaledCodes<B>, CodecError> {
         Ok((self.encode(audio, levels)?, None))
     }
 

@@ -24,7 +24,7 @@ mod weight_norm;
 
 pub use activation::{Activation, ActivationKind};
 pub use any::{AnyCodec, CodecConfig};
-pub use codec::{Codec, CodecSpec};
+pub use codec::{Codec, CodecSpec, ScaledCodes};
 pub use conv::{PadMode, PaddedConv1d, PaddedConv1dConfig, Padding, pad};
 pub use conv_transpose::{TrimmedConvTranspose1d, TrimmedConvTranspose1dConfig};
 pub use encodec::{Encodec, EncodecConfig};

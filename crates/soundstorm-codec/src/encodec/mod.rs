@@ -18,7 +18,7 @@ use self::overlap_add::overlap_add;
 use crate::seanet::{SeanetDecoder, SeanetEncoder};
 use crate::{
     Codec, CodecError, CodecSpec, ConfigError, ResidualVectorQuantizer,
-    ResidualVectorQuantizerConfig,
+    ResidualVectorQuantizerConfig, ScaledCodes,
 };
 
 /// The codec's name in a [`CodecSpec`], a configuration's `model_type` and errors.
@@ -188,7 +188,7 @@ impl<B: Backend> Codec<B> for Encodec<B> {
         &self,
         audio: Tensor<B, 3>,
         levels: Option<usize>,
-    ) -> Result<(Tensor<B, 3, Int>, Option<Tensor<B, 2>>), CodecError> {
+    ) -> Result<ScaledCodes<B>, CodecError> {
         let levels = self.spec().check_levels("encode", levels)?;
         let (vectors, scales) = self.embed_audio(audio)?;
         Ok((self.quantizer.encode(vectors, levels), scales))
