@@ -34,6 +34,8 @@ enum Fixture {
     Metrics,
     /// DAC by transformers and by its own package
     Dac,
+    /// EnCodec by transformers and by its own package
+    Encodec,
 }
 
 impl Fixture {
@@ -47,11 +49,12 @@ impl Fixture {
             Self::SpeechTokenizer => vec!["speechtokenizer.py".into()],
             Self::Metrics => vec!["metrics.py".into()],
             Self::Dac => vec!["dac.py".into()],
+            Self::Encodec => vec!["encodec.py".into()],
         };
         match (self, seed) {
             (_, None) => {}
             (Self::Soundstorm, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
-            (Self::SpeechTokenizer | Self::Dac, Some(_)) => {
+            (Self::SpeechTokenizer | Self::Dac | Self::Encodec, Some(_)) => {
                 bail!(
                     "{} has one seed; give `--only soundstorm` with `--seed`",
                     words[0]
@@ -138,6 +141,8 @@ mod tests {
         assert!(Fixture::Metrics.command(Some(7)).is_err());
         let error = Fixture::Dac.command(Some(7)).unwrap_err().to_string();
         assert!(error.starts_with("dac.py has one seed"), "{error}");
+        let error = Fixture::Encodec.command(Some(7)).unwrap_err().to_string();
+        assert!(error.starts_with("encodec.py has one seed"), "{error}");
         assert_eq!(
             Fixture::SpeechTokenizer.command(None).unwrap(),
             ["speechtokenizer.py"]

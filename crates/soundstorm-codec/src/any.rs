@@ -4,8 +4,8 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Codec, CodecError, CodecSpec, ConfigError, Convolutional, Dac, DacConfig, SpeechTokenizer,
-    SpeechTokenizerConfig,
+    Codec, CodecError, CodecSpec, ConfigError, Convolutional, Dac, DacConfig, Encodec,
+    EncodecConfig, ScaledCodes, SpeechTokenizer, SpeechTokenizerConfig,
 };
 
 /// A codec's `config.json`, told apart by its `model_type`.
@@ -19,6 +19,9 @@ pub enum CodecConfig {
     /// `dac`
     #[serde(rename = "dac")]
     Dac(DacConfig),
+    /// `encodec`
+    #[serde(rename = "encodec")]
+    Encodec(EncodecConfig),
 }
 
 impl CodecConfig {
@@ -27,6 +30,7 @@ impl CodecConfig {
         match self {
             Self::SpeechTokenizer(config) => config.spec(),
             Self::Dac(config) => config.spec(),
+            Self::Encodec(config) => config.spec(),
         }
     }
 
@@ -38,6 +42,7 @@ impl CodecConfig {
         Ok(match self {
             Self::SpeechTokenizer(config) => AnyCodec::SpeechTokenizer(config.init(device)?),
             Self::Dac(config) => AnyCodec::Dac(config.init(device)?),
+            Self::Encodec(config) => AnyCodec::Encodec(config.init(device)?),
         })
     }
 }
@@ -53,6 +58,8 @@ pub enum AnyCodec<B: Backend> {
     SpeechTokenizer(SpeechTokenizer<B>),
     /// The Descript Audio Codec.
     Dac(Dac<B>),
+    /// EnCodec.
+    Encodec(Encodec<B>),
 }
 
 impl<B: Backend> AnyCodec<B> {
@@ -61,6 +68,7 @@ impl<B: Backend> AnyCodec<B> {
         match self {
             Self::SpeechTokenizer(codec) => CodecConfig::SpeechTokenizer(codec.config().clone()),
             Self::Dac(codec) => CodecConfig::Dac(codec.config().clone()),
+            Self::Encodec(codec) => CodecConfig::Encodec(codec.config().clone()),
         }
     }
 
@@ -78,6 +86,15 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
         match self {
             Self::SpeechTokenizer(codec) => codec.spec(),
             Self::Dac(codec) => codec.spec(),
+            Self::Encodec(codec) => codec.spec(),
+        }
+    }
+
+    fn frames(&self, samples: usize) -> usize {
+        match self {
+            Self::SpeechTokenizer(codec) => codec.frames(samples),
+            Self::Dac(codec) => codec.frames(samples),
+            Self::Encodec(codec) => codec.frames(samples),
         }
     }
 
@@ -89,6 +106,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
         match self {
             Self::SpeechTokenizer(codec) => codec.encode(audio, levels),
             Self::Dac(codec) => codec.encode(audio, levels),
+            Self::Encodec(codec) => codec.encode(audio, levels),
         }
     }
 
@@ -96,6 +114,31 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
         match self {
             Self::SpeechTokenizer(codec) => codec.decode(codes),
             Self::Dac(codec) => codec.decode(codes),
+            Self::Encodec(codec) => codec.decode(codes),
+        }
+    }
+
+    fn encode_scaled(
+        &self,
+        audio: Tensor<B, 3>,
+        levels: Option<usize>,
+    ) -> Result<ScaledCodes<B>, CodecError> {
+        match self {
+            Self::SpeechTokenizer(codec) => codec.encode_scaled(audio, levels),
+            Self::Dac(codec) => codec.encode_scaled(audio, levels),
+            Self::Encodec(codec) => codec.encode_scaled(audio, levels),
+        }
+    }
+
+    fn decode_scaled(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        scales: Option<Tensor<B, 2>>,
+    ) -> Result<Tensor<B, 3>, CodecError> {
+        match self {
+            Self::SpeechTokenizer(codec) => codec.decode_scaled(codes, scales),
+            Self::Dac(codec) => codec.decode_scaled(codes, scales),
+            Self::Encodec(codec) => codec.decode_scaled(codes, scales),
         }
     }
 }

@@ -27,7 +27,8 @@ impl CodecSpec {
         f64::from(self.sample_rate) / self.hop as f64
     }
 
-    /// Frames that `samples` samples are encoded to: the last one may be partial.
+    /// Frames that `samples` samples have: the last one may be partial. A codec that cuts audio
+    /// into overlapping chunks makes more of them: see [`Codec::frames`].
     pub fn frames(&self, samples: usize) -> usize {
         samples.div_ceil(self.hop)
     }
@@ -131,12 +132,20 @@ impl CodecSpec {
     }
 }
 
+/// Codes `[batch, levels, frames]`, and scales `[batch, chunks]` from a codec that has them.
+pub type ScaledCodes<B> = (Tensor<B, 3, Int>, Option<Tensor<B, 2>>);
+
 /// A neural codec: audio to codes and back.
 pub trait Codec<B: Backend> {
     /// The codec in numbers.
     fn spec(&self) -> CodecSpec;
 
-    /// Encodes audio into `ceil(samples / hop)` frames of codes.
+    /// Frames that `samples` samples are encoded to.
+    fn frames(&self, samples: usize) -> usize {
+        self.spec().frames(samples)
+    }
+
+    /// Encodes audio into [`Codec::frames`] frames of codes.
     ///
     /// # Shapes
     /// - audio: `[batch, channels, samples]`, within ±1, at the codec's sample rate
@@ -164,4 +173,42 @@ pub trait Codec<B: Backend> {
     /// # Errors
     /// No frames, zero levels or more than the codec has, a code outside its codebook.
     fn decode(&self, codes: Tensor<B, 3, Int>) -> Result<Tensor<B, 3>, CodecError>;
+
+    /// [`Codec::encode`], with the loudness of each chunk where the codec takes it out of the codes.
+    ///
+    /// # Shapes
+    /// - output: codes `[batch, levels, frames]`, the chunks one after another, and
+    ///   scales `[batch, chunks]`, or `None` from a codec without
+    ///
+    /// # Errors
+    /// Those of [`Codec::encode`].
+    fn encode_scaled(
+        &self,
+        audio: Tensor<B, 3>,
+        levels: Option<usize>,
+    ) -> Result<ScaledCodes<B>, CodecError> {
+        Ok((self.encode(audio, levels)?, None))
+    }
+
+    /// [`Codec::decode`], each chunk at the loudness that [`Codec::encode_scaled`] found.
+    /// Without scales every chunk comes out at loudness 1, as from [`Codec::decode`].
+    ///
+    /// # Shapes
+    /// - scales: `[batch, chunks]`
+    ///
+    /// # Errors
+    /// Those of [`Codec::decode`]; scales for a codec without, of another shape, or not finite.
+    fn decode_scaled(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        scales: Option<Tensor<B, 2>>,
+    ) -> Result<Tensor<B, 3>, CodecError> {
+        match scales {
+            None => self.decode(codes),
+            Some(scales) => Err(CodecError::NoScales {
+                codec: self.spec().name,
+                got: scales.dims(),
+            }),
+        }
+    }
 }

@@ -4,9 +4,11 @@
 use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::ops::PadMode as BurnPadMode;
+use serde::{Deserialize, Serialize};
 use soundstorm_nn::conv1d;
 
 use crate::init::uniform;
+use crate::{ConvNorm, TimeGroupNorm};
 
 /// Where the padding that keeps the length stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,7 +21,8 @@ pub enum Padding {
 }
 
 /// What the padding is filled with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PadMode {
     /// The signal mirrored at its end, the end itself not repeated.
     #[default]
@@ -45,6 +48,8 @@ pub struct PaddedConv1dConfig {
     pub padding: Padding,
     /// What it is filled with, by default the mirrored signal.
     pub pad_mode: PadMode,
+    /// What follows the convolution, by default nothing.
+    pub norm: ConvNorm,
 }
 
 impl PaddedConv1dConfig {
@@ -58,6 +63,7 @@ impl PaddedConv1dConfig {
             dilation: 1,
             padding: Padding::default(),
             pad_mode: PadMode::default(),
+            norm: ConvNorm::default(),
         }
     }
 
@@ -85,6 +91,12 @@ impl PaddedConv1dConfig {
         self
     }
 
+    /// Sets what follows the convolution.
+    pub fn with_norm(mut self, norm: ConvNorm) -> Self {
+        self.norm = norm;
+        self
+    }
+
     /// A convolution with random weights.
     ///
     /// # Panics
@@ -104,6 +116,7 @@ impl PaddedConv1dConfig {
                 device,
             ),
             bias: uniform([self.channels_out], fan_in, device),
+            norm: self.norm.init(self.channels_out, device),
             stride: self.stride,
             dilation: self.dilation,
             padding: self.padding,
@@ -119,6 +132,8 @@ pub struct PaddedConv1d<B: Backend> {
     pub weight: Param<Tensor<B, 3>>,
     /// `[channels_out]`
     pub bias: Param<Tensor<B, 1>>,
+    /// After the convolution
+    pub norm: Option<TimeGroupNorm<B>>,
     stride: usize,
     dilation: usize,
     padding: Padding,
@@ -143,7 +158,11 @@ impl<B: Backend> PaddedConv1d<B> {
         };
         let x = pad(x, total - right, right + extra, self.pad_mode);
         let (weight, bias) = (self.weight.val(), self.bias.val());
-        conv1d(x, weight, Some(bias), self.stride, self.dilation)
+        let y = conv1d(x, weight, Some(bias), self.stride, self.dilation);
+        match &self.norm {
+            Some(norm) => norm.forward(y),
+            None => y,
+        }
     }
 }
 

@@ -65,6 +65,52 @@ pub enum CodecError {
         /// `encode` or `decode`.
         operation: &'static str,
     },
+    /// A bandwidth that the codec was not trained for.
+    #[error("{codec} has no bandwidth of {got} kbps, only {}", kbps(available))]
+    Bandwidth {
+        /// The codec's name.
+        codec: String,
+        /// The codec's bandwidths in kilobits per second.
+        available: Vec<f64>,
+        /// What was asked for.
+        got: f64,
+    },
+    /// Scales for a codec that encodes audio at its own loudness.
+    #[error("decode: {codec} has no scales, got [batch, chunks] = {got:?}")]
+    NoScales {
+        /// The codec's name.
+        codec: String,
+        /// `[batch, chunks]` of the scales.
+        got: [usize; 2],
+    },
+    /// More or fewer scales than the codes have rows and chunks.
+    #[error("decode: expected scales [batch, chunks] = {expected:?}, got {got:?}")]
+    Scales {
+        /// `[batch, chunks]` of the codes.
+        expected: [usize; 2],
+        /// `[batch, chunks]` of the scales.
+        got: [usize; 2],
+    },
+    /// A scale is NaN or infinite.
+    #[error("decode: a scale is not a finite number")]
+    ScaleNotFinite,
+    /// A number of frames that audio in chunks never has.
+    #[error(
+        "decode: no audio in chunks of {length} samples, {stride} apart, has {frames} frames in all"
+    )]
+    ChunkFrames {
+        /// Frames of the codes.
+        frames: usize,
+        /// Samples of a chunk.
+        length: usize,
+        /// Samples from one chunk's start to the next one's.
+        stride: usize,
+    },
+}
+
+fn kbps(bandwidths: &[f64]) -> String {
+    let bandwidths: Vec<String> = bandwidths.iter().map(f64::to_string).collect();
+    bandwidths.join(", ")
 }
 
 /// Why a configuration cannot be built.

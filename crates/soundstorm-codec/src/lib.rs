@@ -1,5 +1,5 @@
 //! Neural audio codecs: residual vector quantization, the SEANet encoder and
-//! decoder, SpeechTokenizer and DAC.
+//! decoder, SpeechTokenizer, EnCodec and DAC.
 //!
 //! Everything is generic over burn's `Backend`, opens no files and keeps no
 //! global state. Inside, codes are always integers
@@ -13,7 +13,9 @@ mod codec;
 mod conv;
 mod conv_transpose;
 pub mod dac;
+pub mod encodec;
 mod error;
+mod group_norm;
 pub mod import;
 mod init;
 mod lstm;
@@ -26,11 +28,13 @@ mod weight_norm;
 pub use activation::{Activation, ActivationKind};
 pub use any::{AnyCodec, CodecConfig};
 pub use chunked::Convolutional;
-pub use codec::{Codec, CodecSpec};
+pub use codec::{Codec, CodecSpec, ScaledCodes};
 pub use conv::{PadMode, PaddedConv1d, PaddedConv1dConfig, Padding, pad};
 pub use conv_transpose::{TrimmedConvTranspose1d, TrimmedConvTranspose1dConfig};
 pub use dac::{Dac, DacConfig};
+pub use encodec::{Encodec, EncodecConfig};
 pub use error::{CodecError, ConfigError};
+pub use group_norm::{ConvNorm, TimeGroupNorm};
 pub use lstm::{Lstm, LstmConfig, LstmLayer};
 pub use receptive::{Context, Window};
 pub use rvq::{ResidualVectorQuantizer, ResidualVectorQuantizerConfig};

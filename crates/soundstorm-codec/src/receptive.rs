@@ -70,14 +70,10 @@ impl From<&PaddedConv1dConfig> for Window {
 
 impl From<&TrimmedConvTranspose1dConfig> for Window {
     fn from(config: &TrimmedConvTranspose1dConfig) -> Self {
-        let total = config.kernel - config.stride;
         Self::Transposed {
             reach: config.kernel - 1,
             stride: config.stride,
-            left: match config.padding {
-                Padding::Centered => total - total / 2,
-                Padding::Causal => 0,
-            },
+            left: config.trim_left(),
         }
     }
 }

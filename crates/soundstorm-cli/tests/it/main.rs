@@ -8,7 +8,7 @@ mod compare;
 mod convert;
 mod generate;
 mod help;
-mod plot;
 mod hub;
+mod plot;
 mod round_trip;
 mod support;

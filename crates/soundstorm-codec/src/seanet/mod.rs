@@ -1,15 +1,18 @@
 //! SEANet, the convolutional encoder and decoder of SoundStream and EnCodec
-//! (Tagliasacchi et al. 2020; Défossez et al. 2022), centered and with convolutional shortcuts.
+//! (Tagliasacchi et al. 2020; Défossez et al. 2022), causal or centered.
 
 mod decoder;
 mod encoder;
+pub(crate) mod import;
 mod residual;
 
 pub use decoder::{SeanetDecoder, SeanetDecoderStage};
 pub use encoder::{SeanetEncoder, SeanetEncoderStage};
 pub use residual::SeanetResidualBlock;
 
-use crate::ActivationKind;
+use crate::{
+    ActivationKind, ConvNorm, PadMode, PaddedConv1dConfig, Padding, TrimmedConvTranspose1dConfig,
+};
 
 /// What an encoder and its decoder have in common.
 #[derive(Debug, Clone)]
@@ -28,10 +31,22 @@ pub struct SeanetConfig {
     pub residual_kernel: usize,
     /// Block `j` of a stage is dilated by this to the power of `j`.
     pub dilation_base: usize,
-    /// Taps of the first and the last convolution.
+    /// Taps of the first convolution.
     pub kernel: usize,
+    /// Taps of the last convolution.
+    pub last_kernel: usize,
     /// How many times fewer channels a residual block has inside.
     pub compress: usize,
+    /// Whether a pointwise convolution stands beside a residual block, or nothing.
+    pub conv_shortcut: bool,
+    /// Where convolutions are padded and transposed ones trimmed.
+    pub padding: Padding,
+    /// What convolutions are padded with.
+    pub pad_mode: PadMode,
+    /// How much of a causal trimming is on the right, from 0 to 1.
+    pub trim_right_ratio: f64,
+    /// What follows every convolution.
+    pub norm: ConvNorm,
     /// The activation before every convolution but the first.
     pub activation: ActivationKind,
     /// Recurrent layers beside `dimension`; 0 for none.
@@ -49,5 +64,26 @@ impl SeanetConfig {
     /// Directions of the encoder's recurrent layers.
     pub(crate) fn directions(&self) -> usize {
         1 + usize::from(self.bidirectional && self.lstm_layers > 0)
+    }
+
+    /// A convolution padded and normalized as all of them are.
+    fn conv(&self, from: usize, to: usize, kernel: usize) -> PaddedConv1dConfig {
+        PaddedConv1dConfig::new(from, to, kernel)
+            .with_padding(self.padding)
+            .with_pad_mode(self.pad_mode)
+            .with_norm(self.norm)
+    }
+
+    /// A transposed convolution trimmed and normalized as all of them are.
+    fn conv_transpose(
+        &self,
+        from: usize,
+        to: usize,
+        stride: usize,
+    ) -> TrimmedConvTranspose1dConfig {
+        TrimmedConvTranspose1dConfig::new(from, to, 2 * stride, stride)
+            .with_padding(self.padding)
+            .with_trim_right_ratio(self.trim_right_ratio)
+            .with_norm(self.norm)
     }
 }

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::NAME;
 use crate::seanet::SeanetConfig;
-use crate::{ActivationKind, CodecSpec, ConfigError};
+use crate::{ActivationKind, CodecSpec, ConfigError, ConvNorm, PadMode, Padding};
 
 /// Audio channels, which the package does not let vary.
 const CHANNELS: usize = 1;
 /// Taps of the first and the last convolution, fixed likewise.
-pub(super) const KERNEL: usize = 7;
+const KERNEL: usize = 7;
 /// How many times narrower a residual block is inside, fixed likewise.
-pub(super) const COMPRESS: usize = 2;
+const COMPRESS: usize = 2;
 /// No dimension, count or rate of a codec comes near this: a larger one is a mistake in a file.
 const LIMIT: usize = 1 << 20;
 
@@ -167,7 +167,13 @@ impl SpeechTokenizerConfig {
             residual_kernel: self.residual_kernel_size,
             dilation_base: self.dilation_base,
             kernel: KERNEL,
+            last_kernel: KERNEL,
             compress: COMPRESS,
+            conv_shortcut: true,
+            padding: Padding::Centered,
+            pad_mode: PadMode::Reflect,
+            trim_right_ratio: 1.0,
+            norm: ConvNorm::None,
             activation: self.activation,
             lstm_layers: self.lstm_layers,
             bidirectional: self.bidirectional,

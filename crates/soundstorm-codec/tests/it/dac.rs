@@ -14,7 +14,7 @@ use soundstorm_codec::{
     SpeechTokenizerConfig, fold_weight_norm,
 };
 
-use crate::support::{B, Tensors, apply, assert_close, fixtures, parameters};
+use crate::support::{B, Tensors, apply, assert_close, folder, parameters};
 
 const VARIANTS: [(&str, Naming); 3] = [
     ("odd", Naming::Transformers),
@@ -32,7 +32,7 @@ struct Fixture {
 
 impl Fixture {
     fn read(name: &str) -> Self {
-        let folder = fixtures("dac");
+        let folder = folder("dac");
         let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let hub: HubConfig = serde_json::from_str(&json).unwrap();
         let tensors = Tensors::read(&folder.join(format!("{name}.safetensors")));
@@ -51,7 +51,7 @@ impl Fixture {
 fn import(config: &DacConfig, state: &State) -> (Dac<B>, BTreeSet<String>) {
     let naming = Naming::detect(state.keys().map(String::as_str)).unwrap();
     let codec = config.init::<B>(&Default::default()).unwrap();
-    apply(codec, plan(config, naming), state)
+    apply(plan(config, naming), codec, state)
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn embeddings_codes_and_waveforms_equal_the_references() {
             assert_close(embedding, expected, &what);
 
             let codes = codec.encode(audio, None).unwrap();
-            let expected = fixture.tensors.codes(&format!("codes.{case}"));
+            let expected = fixture.tensors.int(&format!("codes.{case}"));
             codes.to_data().assert_eq(&expected.to_data(), false);
 
             for levels in 1..=spec.levels {
@@ -181,7 +181,7 @@ fn spellings(state: &State) -> [State; 3] {
 fn all_spellings_of_weight_norm_load_alike() {
     for (variant, _) in VARIANTS {
         let fixture = Fixture::read(variant);
-        let codes = fixture.tensors.codes("codes.3");
+        let codes = fixture.tensors.int("codes.3");
         let expected = fixture.codec().decode(codes.clone()).unwrap().to_data();
         for state in spellings(&fixture.state) {
             let (codec, taken) = import(&fixture.config, &state);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod dac;
+mod encodec;
 mod errors;
 mod module;
 mod parity;

@@ -1,13 +1,10 @@
 //! Equal codes and waveforms, on fixtures of `speechtokenizer` 1.0.1 (`xtask/fixtures/speechtokenizer.py`).
 
-use std::collections::BTreeMap;
-
 use burn::tensor::Tolerance;
-use soundstorm_codec::import::HostTensor;
+use soundstorm_codec::Codec;
 use soundstorm_codec::speechtokenizer::import::is_ignored;
-use soundstorm_codec::{Codec, fold_weight_norm};
 
-use crate::support::{Fixture, VARIANTS, assert_close, import_state};
+use crate::support::{Fixture, VARIANTS, assert_close, import_state, respell};
 
 #[test]
 fn embeddings_codes_and_waveforms_equal_the_packages() {
@@ -89,23 +86,7 @@ fn all_spellings_of_weight_norm_load_alike() {
     for variant in VARIANTS {
         let fixture = Fixture::read(variant);
         let expected = fixture.codec().decode(fixture.codes("codes.3")).unwrap();
-        let mut parametrized = BTreeMap::new();
-        let mut folded = BTreeMap::new();
-        for (name, tensor) in &fixture.state {
-            if let Some(base) = name.strip_suffix(".weight_v") {
-                let g = &fixture.state[&format!("{base}.weight_g")];
-                let names = format!("{base}.parametrizations.weight.original");
-                parametrized.insert(format!("{names}0"), g.clone());
-                parametrized.insert(format!("{names}1"), tensor.clone());
-                let data = fold_weight_norm(&g.data, &tensor.data).unwrap();
-                let shape = tensor.shape.clone();
-                folded.insert(format!("{base}.weight"), HostTensor { shape, data });
-            } else if !name.ends_with(".weight_g") {
-                parametrized.insert(name.clone(), tensor.clone());
-                folded.insert(name.clone(), tensor.clone());
-            }
-        }
-        for state in [parametrized, folded] {
+        for state in respell(&fixture.state) {
             let (codec, _) = import_state(&fixture.config, &state);
             let wave = codec.decode(fixture.codes("codes.3")).unwrap();
             wave.to_data().assert_eq(&expected.to_data(), true);

@@ -1,4 +1,4 @@
-//! Fixtures of the reference package, and a codec's parameters by path.
+//! Fixtures of the reference packages, and a codec's parameters by path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -9,64 +9,65 @@ use burn::prelude::*;
 use safetensors::SafeTensors;
 use soundstorm_codec::import::{HostTensor, ImportRule};
 use soundstorm_codec::speechtokenizer::{PackageConfig, import};
-use soundstorm_codec::{SpeechTokenizer, SpeechTokenizerConfig};
+use soundstorm_codec::{SpeechTokenizer, SpeechTokenizerConfig, fold_weight_norm};
 
 pub(crate) type B = burn_flex::Flex;
 
 pub(crate) const VARIANTS: [&str; 3] = ["elu", "snake", "one_way"];
 
 /// A fixture's tensors.
-pub(crate) struct Tensors(Vec<u8>);
+pub(crate) struct Tensors {
+    bytes: Vec<u8>,
+}
 
 impl Tensors {
     pub(crate) fn read(path: &Path) -> Self {
-        Self(std::fs::read(path).unwrap())
+        let bytes = std::fs::read(path).unwrap();
+        Self { bytes }
     }
 
-    fn tensors(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.0).unwrap()
+    fn open(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.bytes).unwrap()
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = self.open();
+        names.names().into_iter().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn cases(&self) -> usize {
+        let names = self.names();
+        names.iter().filter(|n| n.starts_with("audio.")).count()
     }
 
     /// The package's state dict.
     pub(crate) fn state(&self) -> BTreeMap<String, HostTensor> {
-        let mut state = BTreeMap::new();
-        for (name, view) in self.tensors().iter() {
-            if let Some(name) = name.strip_prefix("state.") {
-                let data = view.data().chunks_exact(4);
-                let tensor = HostTensor {
-                    shape: view.shape().to_vec(),
-                    data: data
-                        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-                        .collect(),
-                };
-                state.insert(name.to_owned(), tensor);
-            }
-        }
-        state
+        let names = self.names();
+        let names = names.iter().filter_map(|name| name.strip_prefix("state."));
+        names
+            .map(|name| (name.to_owned(), self.host(&format!("state.{name}"))))
+            .collect()
     }
 
-    pub(crate) fn cases(&self) -> usize {
-        let tensors = self.tensors();
-        let names = tensors.names();
-        names.iter().filter(|n| n.starts_with("audio.")).count()
-    }
-
-    pub(crate) fn float(&self, name: &str) -> Tensor<B, 3> {
-        let tensors = self.tensors();
+    fn host(&self, name: &str) -> HostTensor {
+        let tensors = self.open();
         let view = tensors.tensor(name).unwrap();
         let data = view.data().chunks_exact(4);
-        let data = data
-            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-            .collect::<Vec<_>>();
-        Tensor::from_data(
-            TensorData::new(data, view.shape().to_vec()),
-            &Default::default(),
-        )
+        HostTensor {
+            shape: view.shape().to_vec(),
+            data: data
+                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                .collect(),
+        }
     }
 
-    /// Codes as they stand in the file.
-    pub(crate) fn codes(&self, name: &str) -> Tensor<B, 3, Int> {
-        let tensors = self.tensors();
+    pub(crate) fn float<const D: usize>(&self, name: &str) -> Tensor<B, D> {
+        let HostTensor { shape, data } = self.host(name);
+        Tensor::from_data(TensorData::new(data, shape), &Default::default())
+    }
+
+    pub(crate) fn int<const D: usize>(&self, name: &str) -> Tensor<B, D, Int> {
+        let tensors = self.open();
         let view = tensors.tensor(name).unwrap();
         let data = view.data().chunks_exact(8);
         let data = data
@@ -77,8 +78,7 @@ impl Tensors {
     }
 }
 
-/// Where the fixtures of a codec stand.
-pub(crate) fn fixtures(codec: &str) -> PathBuf {
+pub(crate) fn folder(codec: &str) -> PathBuf {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests");
     tests.join("fixtures").join(codec)
 }
@@ -93,10 +93,7 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn read(name: &str) -> Self {
-        Self::open(&fixtures("speechtokenizer"), name)
-    }
-
-    pub(crate) fn open(folder: &Path, name: &str) -> Self {
+        let folder = folder("speechtokenizer");
         let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let package: PackageConfig = serde_json::from_str(&json).unwrap();
         let tensors = Tensors::read(&folder.join(format!("{name}.safetensors")));
@@ -117,7 +114,7 @@ impl Fixture {
 
     /// Codes, turned from the package's `[levels, batch, frames]`.
     pub(crate) fn codes(&self, name: &str) -> Tensor<B, 3, Int> {
-        self.tensors.codes(name).swap_dims(0, 1)
+        self.tensors.int(name).swap_dims(0, 1)
     }
 
     pub(crate) fn codec(&self) -> SpeechTokenizer<B> {
@@ -131,13 +128,13 @@ pub(crate) fn import_state(
     state: &BTreeMap<String, HostTensor>,
 ) -> (SpeechTokenizer<B>, BTreeSet<String>) {
     let codec = config.init::<B>(&Default::default()).unwrap();
-    apply(codec, import::plan(config), state)
+    apply(import::plan(config), codec, state)
 }
 
-/// A module with the values that rules make of a state dict, and the names that they took.
+/// `codec` with what the rules make of a state dict, and the names that they took.
 pub(crate) fn apply<M: Module<B>>(
-    module: M,
     rules: Vec<ImportRule>,
+    codec: M,
     state: &BTreeMap<String, HostTensor>,
 ) -> (M, BTreeSet<String>) {
     let mut taken = BTreeSet::new();
@@ -165,7 +162,28 @@ pub(crate) fn apply<M: Module<B>>(
     (module, taken)
 }
 
-/// Within 1e-5 of the largest value, or of 1.
+/// A state dict in the other spellings of weight norm: as newer PyTorch names it, and folded.
+pub(crate) fn respell(state: &BTreeMap<String, HostTensor>) -> [BTreeMap<String, HostTensor>; 2] {
+    let mut parametrized = BTreeMap::new();
+    let mut folded = BTreeMap::new();
+    for (name, tensor) in state {
+        if let Some(base) = name.strip_suffix(".weight_v") {
+            let g = &state[&format!("{base}.weight_g")];
+            let names = format!("{base}.parametrizations.weight.original");
+            parametrized.insert(format!("{names}0"), g.clone());
+            parametrized.insert(format!("{names}1"), tensor.clone());
+            let data = fold_weight_norm(&g.data, &tensor.data).unwrap();
+            let shape = tensor.shape.clone();
+            folded.insert(format!("{base}.weight"), HostTensor { shape, data });
+        } else if !name.ends_with(".weight_g") {
+            parametrized.insert(name.clone(), tensor.clone());
+            folded.insert(name.clone(), tensor.clone());
+        }
+    }
+    [parametrized, folded]
+}
+
+/// Equal within 1e-5 of the loudest sample, or of 1.
 pub(crate) fn assert_close(got: Tensor<B, 3>, expected: Tensor<B, 3>, what: &str) {
     assert_eq!(got.dims(), expected.dims(), "{what}");
     let scale = expected.clone().abs().max().into_scalar().max(1.0);
