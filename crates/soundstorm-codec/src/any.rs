@@ -3,7 +3,10 @@
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::{Codec, CodecError, CodecSpec, ConfigError, SpeechTokenizer, SpeechTokenizerConfig};
+use crate::{
+    Codec, CodecError, CodecSpec, ConfigError, Mimi, MimiConfig, SpeechTokenizer,
+    SpeechTokenizerConfig,
+};
 
 /// A codec's `config.json`, told apart by its `model_type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +16,9 @@ pub enum CodecConfig {
     /// `speechtokenizer`
     #[serde(rename = "speechtokenizer")]
     SpeechTokenizer(SpeechTokenizerConfig),
+    /// `mimi`
+    #[serde(rename = "mimi")]
+    Mimi(MimiConfig),
 }
 
 impl CodecConfig {
@@ -20,6 +26,7 @@ impl CodecConfig {
     pub fn spec(&self) -> CodecSpec {
         match self {
             Self::SpeechTokenizer(config) => config.spec(),
+            Self::Mimi(config) => config.spec(),
         }
     }
 
@@ -30,6 +37,7 @@ impl CodecConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> Result<AnyCodec<B>, ConfigError> {
         Ok(match self {
             Self::SpeechTokenizer(config) => AnyCodec::SpeechTokenizer(config.init(device)?),
+            Self::Mimi(config) => AnyCodec::Mimi(config.init(device)?),
         })
     }
 }
@@ -43,6 +51,8 @@ impl CodecConfig {
 pub enum AnyCodec<B: Backend> {
     /// SpeechTokenizer.
     SpeechTokenizer(SpeechTokenizer<B>),
+    /// Mimi.
+    Mimi(Mimi<B>),
 }
 
 impl<B: Backend> AnyCodec<B> {
@@ -50,6 +60,7 @@ impl<B: Backend> AnyCodec<B> {
     pub fn config(&self) -> CodecConfig {
         match self {
             Self::SpeechTokenizer(codec) => CodecConfig::SpeechTokenizer(codec.config().clone()),
+            Self::Mimi(codec) => CodecConfig::Mimi(codec.config().clone()),
         }
     }
 }
@@ -58,6 +69,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
     fn spec(&self) -> CodecSpec {
         match self {
             Self::SpeechTokenizer(codec) => codec.spec(),
+            Self::Mimi(codec) => codec.spec(),
         }
     }
 
@@ -68,12 +80,14 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
     ) -> Result<Tensor<B, 3, Int>, CodecError> {
         match self {
             Self::SpeechTokenizer(codec) => codec.encode(audio, levels),
+            Self::Mimi(codec) => codec.encode(audio, levels),
         }
     }
 
     fn decode(&self, codes: Tensor<B, 3, Int>) -> Result<Tensor<B, 3>, CodecError> {
         match self {
             Self::SpeechTokenizer(codec) => codec.decode(codes),
+            Self::Mimi(codec) => codec.decode(codes),
         }
     }
 }

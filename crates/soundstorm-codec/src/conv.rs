@@ -6,6 +6,7 @@ use burn::prelude::*;
 use burn::tensor::module::conv1d;
 use burn::tensor::ops::{ConvOptions, PadMode as BurnPadMode};
 
+use crate::Carry;
 use crate::init::uniform;
 
 /// Where the padding that keeps the length stands.
@@ -132,49 +133,94 @@ impl<B: Backend> PaddedConv1d<B> {
     /// - x: `[batch, channels_in, frames]`
     /// - output: `[batch, channels_out, ceil(frames / stride)]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let [_, _, kernel] = self.weight.dims();
         let [_, _, frames] = x.dims();
-        let total = ((kernel - 1) * self.dilation + 1).saturating_sub(self.stride);
-        // Fills the last window, which no sample may miss.
-        let extra = frames.div_ceil(self.stride) * self.stride - frames;
+        let total = self.padding_total();
+        let extra = missing(frames, self.stride);
         let right = match self.padding {
             Padding::Centered => total / 2,
             Padding::Causal => 0,
         };
         let x = pad(x, total - right, right + extra, self.pad_mode);
+        self.convolve(x)
+    }
+
+    /// [`PaddedConv1d::forward`] piece by piece: before a piece stands the end of the one before
+    /// it. Every piece but the last is whole strides.
+    ///
+    /// # Shapes
+    /// - x: `[batch, channels_in, frames]`
+    /// - output: `[batch, channels_out, ceil(frames / stride)]`
+    ///
+    /// # Panics
+    /// If the convolution is not causal or its padding is not zeros: it would have to know what
+    /// comes later.
+    pub fn stream(&self, x: Tensor<B, 3>, carry: &mut Carry<B>) -> Tensor<B, 3> {
+        assert!(
+            self.padding == Padding::Causal && self.pad_mode == PadMode::Zero,
+            "only a causal convolution padded with zeros can be streamed"
+        );
+        let [_, _, frames] = x.dims();
+        let total = self.padding_total();
+        let x = carry.prepend(x, total, |x| zeros(x, total));
+        self.convolve(pad_zeros(x, 0, missing(frames, self.stride)))
+    }
+
+    /// Padding that keeps the number of frames at stride 1.
+    fn padding_total(&self) -> usize {
+        let [_, _, kernel] = self.weight.dims();
+        ((kernel - 1) * self.dilation + 1).saturating_sub(self.stride)
+    }
+
+    fn convolve(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let bias = self.bias.val().unsqueeze_dims(&[0, -1]);
         convolve(x, self.weight.val(), self.stride, self.dilation) + bias
     }
 }
 
+/// How many frames fill the last window, which no sample may miss.
+pub(crate) fn missing(frames: usize, stride: usize) -> usize {
+    frames.div_ceil(stride) * stride - frames
+}
+
 /// A convolution without padding: one matrix product for each tap, on views of
 /// the signal. burn's own rearranges a long signal first, which took several
-/// times as long as the products on the CPU.
+/// times as long as the products on the CPU. A short one is rearranged into a
+/// single product, which reads the weights in the order in which they lie.
 ///
 /// # Shapes
 /// - x: `[batch, channels_in, samples]`
 /// - weight: `[channels_out, channels_in, kernel]`
 /// - output: `[batch, channels_out, (samples - (kernel - 1) * dilation - 1) / stride + 1]`
-fn convolve<B: Backend>(
+pub(crate) fn convolve<B: Backend>(
     x: Tensor<B, 3>,
     weight: Tensor<B, 3>,
     stride: usize,
     dilation: usize,
 ) -> Tensor<B, 3> {
-    let [_, channels_in, samples] = x.dims();
-    let [_, _, kernel] = weight.dims();
+    let [batch, channels_in, samples] = x.dims();
+    let [channels_out, _, kernel] = weight.dims();
     let reach = (kernel - 1) * dilation;
     if channels_in < FEW_CHANNELS {
         // Too little to multiply in each tap.
         let options = ConvOptions::new([stride], [0], [dilation], 1);
         return conv1d(x, weight, None, options);
     }
-    let span = (samples - reach - 1) / stride * stride + 1;
-    let tap = |tap: usize| {
+    let frames = (samples - reach - 1) / stride + 1;
+    let span = (frames - 1) * stride + 1;
+    let part = |tap: usize| {
         let start = tap * dilation;
-        let x = x
-            .clone()
-            .slice_dim(2, s![start..start + span;stride as isize]);
+        x.clone()
+            .slice_dim(2, s![start..start + span;stride as isize])
+    };
+    if frames <= FEW_FRAMES {
+        let parts = (0..kernel).map(|tap| part(tap).unsqueeze_dim::<4>(2));
+        let columns = Tensor::cat(parts.collect(), 2);
+        let columns = columns.reshape([batch, channels_in * kernel, frames]);
+        let weight = weight.reshape([1, channels_out, channels_in * kernel]);
+        return weight.matmul(columns);
+    }
+    let tap = |tap: usize| {
+        let x = part(tap);
         let weight = weight.clone().narrow(2, tap, 1).permute([2, 0, 1]);
         weight.matmul(x)
     };
@@ -183,6 +229,8 @@ fn convolve<B: Backend>(
 
 /// Below this many input channels a tap's product is not worth its pass over memory.
 const FEW_CHANNELS: usize = 8;
+/// Up to this many frames out the weights are most of what is read.
+const FEW_FRAMES: usize = 64;
 
 /// Zeros before and after, along the last axis. burn's own constant padding has the device's
 /// default number type, whatever that of the tensor.
@@ -191,14 +239,19 @@ pub(crate) fn pad_zeros<B: Backend, const D: usize>(
     left: usize,
     right: usize,
 ) -> Tensor<B, D> {
-    let (device, dtype) = (x.device(), x.dtype());
-    let mut shape = x.dims();
-    let mut zeros = |length| {
-        shape[D - 1] = length;
-        (length > 0).then(|| Tensor::zeros(shape, (&device, dtype)))
-    };
-    let parts = [zeros(left), Some(x), zeros(right)];
+    if left + right == 0 {
+        return x;
+    }
+    let side = |length| (length > 0).then(|| zeros(&x, length));
+    let parts = [side(left), Some(x.clone()), side(right)];
     Tensor::cat(parts.into_iter().flatten().collect(), D - 1)
+}
+
+/// As many zeros as would stand beside `x`, along the last axis.
+fn zeros<B: Backend, const D: usize>(x: &Tensor<B, D>, length: usize) -> Tensor<B, D> {
+    let mut shape = x.dims();
+    shape[D - 1] = length;
+    Tensor::zeros(shape, (&x.device(), x.dtype()))
 }
 
 /// Pads the last axis. A signal too short to be mirrored is first extended by
@@ -282,12 +335,14 @@ mod tests {
         let noise = burn::tensor::Distribution::Normal(0.0, 1.0);
         for channels in [FEW_CHANNELS - 1, FEW_CHANNELS + 3] {
             for (kernel, stride, dilation) in [(1, 1, 1), (3, 1, 2), (6, 3, 1), (5, 2, 3)] {
-                let x = Tensor::<B, 3>::random([2, channels, 31], noise, &device);
-                let weight = Tensor::<B, 3>::random([5, channels, kernel], noise, &device);
-                let options = ConvOptions::new([stride], [0], [dilation], 1);
-                let expected = conv1d(x.clone(), weight.clone(), None, options).to_data();
-                let got = convolve(x, weight, stride, dilation).to_data();
-                got.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-4));
+                for samples in [31, 31 + FEW_FRAMES * stride] {
+                    let x = Tensor::<B, 3>::random([2, channels, samples], noise, &device);
+                    let weight = Tensor::<B, 3>::random([5, channels, kernel], noise, &device);
+                    let options = ConvOptions::new([stride], [0], [dilation], 1);
+                    let expected = conv1d(x.clone(), weight.clone(), None, options).to_data();
+                    let got = convolve(x, weight, stride, dilation).to_data();
+                    got.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-4));
+                }
             }
         }
     }
@@ -304,6 +359,32 @@ mod tests {
         let whole = conv.forward(x.clone()).narrow(2, 0, 5);
         let cut = conv.forward(x.narrow(2, 0, 10));
         whole.to_data().assert_eq(&cut.to_data(), true);
+    }
+
+    #[test]
+    fn pieces_give_what_the_whole_does() {
+        let device = Default::default();
+        for (channels, kernel, stride, dilation) in [(2, 7, 1, 1), (11, 6, 3, 1), (11, 3, 1, 2)] {
+            let conv = PaddedConv1dConfig::new(channels, 5, kernel)
+                .with_stride(stride)
+                .with_dilation(dilation)
+                .with_padding(Padding::Causal)
+                .with_pad_mode(PadMode::Zero)
+                .init::<B>(&device);
+            // Pieces shorter than the kernel, and a last one that is no whole stride.
+            let pieces = [stride, 2 * stride, 5 * stride, stride, 4];
+            let shape = [2, channels, pieces.iter().sum()];
+            let x = Tensor::<B, 3>::random(shape, burn::tensor::Distribution::Default, &device);
+            let (mut carry, mut start) = (Carry::default(), 0);
+            let parts = pieces.map(|piece| {
+                start += piece;
+                conv.stream(x.clone().narrow(2, start - piece, piece), &mut carry)
+            });
+            let whole = conv.forward(x).to_data();
+            Tensor::cat(parts.to_vec(), 2)
+                .to_data()
+                .assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-5));
+        }
     }
 
     #[test]

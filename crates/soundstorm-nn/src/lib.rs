@@ -35,6 +35,7 @@ pub use cross_entropy::cross_entropy;
 pub use depthwise::depthwise;
 pub use dtype::lowest;
 pub use frame_mask::frame_mask;
+pub use heads::{merge_heads, split_heads};
 pub use kth_largest::kth_largest;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Linear, LinearConfig, add_linear, affine, linear};

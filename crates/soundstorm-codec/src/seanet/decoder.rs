@@ -3,10 +3,7 @@
 use burn::prelude::*;
 
 use super::{SeanetConfig, SeanetResidualBlock};
-use crate::{
-    Activation, Lstm, LstmConfig, PaddedConv1d, PaddedConv1dConfig, TrimmedConvTranspose1d,
-    TrimmedConvTranspose1dConfig,
-};
+use crate::{Activation, Lstm, LstmConfig, PaddedConv1d, TrimmedConvTranspose1d};
 
 /// One vector a frame to audio.
 #[derive(Module, Debug)]
@@ -43,23 +40,17 @@ impl SeanetConfig {
             let residual = |block| SeanetResidualBlock::new(self, channels / 2, block, device);
             SeanetDecoderStage {
                 activation: self.activation.init(channels, device),
-                upsample: TrimmedConvTranspose1dConfig::new(
-                    channels,
-                    channels / 2,
-                    2 * stride,
-                    stride,
-                )
-                .init(device),
+                upsample: self.conv_transpose(channels, channels / 2, stride).init(device),
                 residuals: (0..self.residual_layers).map(residual).collect(),
             }
         };
         let lstm = LstmConfig::new(widest, self.lstm_layers);
         SeanetDecoder {
-            input: PaddedConv1dConfig::new(self.dimension, widest, self.kernel).init(device),
+            input: self.conv(self.dimension, widest, self.kernel).init(device),
             lstm: (self.lstm_layers > 0).then(|| lstm.init(device)),
             stages: self.strides.iter().enumerate().map(stage).collect(),
             activation: self.activation.init(self.filters, device),
-            output: PaddedConv1dConfig::new(self.filters, self.channels, self.kernel).init(device),
+            output: self.conv(self.filters, self.channels, self.last_kernel).init(device),
         }
     }
 }

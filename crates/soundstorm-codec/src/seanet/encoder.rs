@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use super::{SeanetConfig, SeanetResidualBlock};
-use crate::{Activation, Lstm, LstmConfig, PaddedConv1d, PaddedConv1dConfig};
+use crate::{Activation, Lstm, LstmConfig, PaddedConv1d};
 
 /// Audio to one vector a frame.
 #[derive(Module, Debug)]
@@ -40,7 +40,8 @@ impl SeanetConfig {
             SeanetEncoderStage {
                 residuals: (0..self.residual_layers).map(residual).collect(),
                 activation: self.activation.init(channels, device),
-                downsample: PaddedConv1dConfig::new(channels, 2 * channels, 2 * stride)
+                downsample: self
+                    .conv(channels, 2 * channels, 2 * stride)
                     .with_stride(stride)
                     .init(device),
             }
@@ -49,11 +50,11 @@ impl SeanetConfig {
         let output = widest * self.directions();
         let lstm = LstmConfig::new(widest, self.lstm_layers).with_bidirectional(self.bidirectional);
         SeanetEncoder {
-            input: PaddedConv1dConfig::new(self.channels, self.filters, self.kernel).init(device),
+            input: self.conv(self.channels, self.filters, self.kernel).init(device),
             stages: self.strides.iter().rev().enumerate().map(stage).collect(),
             lstm: (self.lstm_layers > 0).then(|| lstm.init(device)),
             activation: self.activation.init(output, device),
-            output: PaddedConv1dConfig::new(output, self.dimension, self.kernel).init(device),
+            output: self.conv(output, self.dimension, self.last_kernel).init(device),
         }
     }
 }

@@ -1,15 +1,19 @@
 //! SEANet, the convolutional encoder and decoder of SoundStream and EnCodec
-//! (Tagliasacchi et al. 2020; Défossez et al. 2022), centered and with convolutional shortcuts.
+//! (Tagliasacchi et al. 2020; Défossez et al. 2022), causal or centered.
 
 mod decoder;
 mod encoder;
 mod residual;
+mod stream;
 
 pub use decoder::{SeanetDecoder, SeanetDecoderStage};
 pub use encoder::{SeanetEncoder, SeanetEncoderStage};
 pub use residual::SeanetResidualBlock;
+pub use stream::{SeanetStageState, SeanetState};
 
-use crate::ActivationKind;
+use crate::{
+    ActivationKind, PadMode, PaddedConv1dConfig, Padding, TrimmedConvTranspose1dConfig,
+};
 
 /// What an encoder and its decoder have in common.
 #[derive(Debug, Clone)]
@@ -28,10 +32,18 @@ pub struct SeanetConfig {
     pub residual_kernel: usize,
     /// Block `j` of a stage is dilated by this to the power of `j`.
     pub dilation_base: usize,
-    /// Taps of the first and the last convolution.
+    /// Taps of the first convolution.
     pub kernel: usize,
+    /// Taps of the last convolution.
+    pub last_kernel: usize,
     /// How many times fewer channels a residual block has inside.
     pub compress: usize,
+    /// Whether a pointwise convolution stands beside a residual block, or nothing.
+    pub conv_shortcut: bool,
+    /// Where convolutions are padded and transposed ones trimmed.
+    pub padding: Padding,
+    /// What convolutions are padded with.
+    pub pad_mode: PadMode,
     /// The activation before every convolution but the first.
     pub activation: ActivationKind,
     /// Recurrent layers beside `dimension`; 0 for none.
@@ -49,5 +61,17 @@ impl SeanetConfig {
     /// Directions of the encoder's recurrent layers.
     pub(crate) fn directions(&self) -> usize {
         1 + usize::from(self.bidirectional && self.lstm_layers > 0)
+    }
+
+    /// A convolution padded as all of them are.
+    fn conv(&self, from: usize, to: usize, kernel: usize) -> PaddedConv1dConfig {
+        PaddedConv1dConfig::new(from, to, kernel)
+            .with_padding(self.padding)
+            .with_pad_mode(self.pad_mode)
+    }
+
+    /// A transposed convolution trimmed as all of them are.
+    fn conv_transpose(&self, from: usize, to: usize, stride: usize) -> TrimmedConvTranspose1dConfig {
+        TrimmedConvTranspose1dConfig::new(from, to, 2 * stride, stride).with_padding(self.padding)
     }
 }

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 
 use super::SeanetConfig;
-use crate::{Activation, PaddedConv1d, PaddedConv1dConfig};
+use crate::{Activation, PaddedConv1d};
 
 /// `shortcut(x) + conv_out(act(conv_in(act(x))))`.
 #[derive(Module, Debug)]
@@ -16,8 +16,8 @@ pub struct SeanetResidualBlock<B: Backend> {
     pub activation_out: Activation<B>,
     /// The pointwise convolution, back to all channels.
     pub conv_out: PaddedConv1d<B>,
-    /// The pointwise convolution beside the others.
-    pub shortcut: PaddedConv1d<B>,
+    /// The pointwise convolution beside the others; without one the input itself.
+    pub shortcut: Option<PaddedConv1d<B>>,
 }
 
 impl<B: Backend> SeanetResidualBlock<B> {
@@ -32,12 +32,15 @@ impl<B: Backend> SeanetResidualBlock<B> {
         let dilation = config.dilation_base.pow(index as u32);
         Self {
             activation_in: config.activation.init(channels, device),
-            conv_in: PaddedConv1dConfig::new(channels, inside, config.residual_kernel)
+            conv_in: config
+                .conv(channels, inside, config.residual_kernel)
                 .with_dilation(dilation)
                 .init(device),
             activation_out: config.activation.init(inside, device),
-            conv_out: PaddedConv1dConfig::new(inside, channels, 1).init(device),
-            shortcut: PaddedConv1dConfig::new(channels, channels, 1).init(device),
+            conv_out: config.conv(inside, channels, 1).init(device),
+            shortcut: config
+                .conv_shortcut
+                .then(|| config.conv(channels, channels, 1).init(device)),
         }
     }
 
@@ -45,7 +48,15 @@ impl<B: Backend> SeanetResidualBlock<B> {
     /// - x, output: `[batch, channels, frames]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let y = self.conv_in.forward(self.activation_in.forward(x.clone()));
+        self.join(x, y)
+    }
+
+    /// All that follows the dilated convolution, whose output is `y`.
+    pub(super) fn join(&self, x: Tensor<B, 3>, y: Tensor<B, 3>) -> Tensor<B, 3> {
         let y = self.conv_out.forward(self.activation_out.forward(y));
-        self.shortcut.forward(x) + y
+        match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x) + y,
+            None => x + y,
+        }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NAME;
 use crate::seanet::SeanetConfig;
-use crate::{ActivationKind, CodecSpec, ConfigError};
+use crate::{ActivationKind, CodecSpec, ConfigError, PadMode, Padding};
 
 /// Audio channels, which the package does not let vary.
 const CHANNELS: usize = 1;
@@ -167,7 +167,11 @@ impl SpeechTokenizerConfig {
             residual_kernel: self.residual_kernel_size,
             dilation_base: self.dilation_base,
             kernel: KERNEL,
+            last_kernel: KERNEL,
             compress: COMPRESS,
+            conv_shortcut: true,
+            padding: Padding::Centered,
+            pad_mode: PadMode::Reflect,
             activation: self.activation,
             lstm_layers: self.lstm_layers,
             bidirectional: self.bidirectional,
