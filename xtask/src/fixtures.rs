@@ -30,6 +30,8 @@ enum Fixture {
     /// SpeechTokenizer's variants, their codes and waveforms
     #[value(name = "speechtokenizer")]
     SpeechTokenizer,
+    /// Mimi by transformers
+    Mimi,
 }
 
 impl Fixture {
@@ -41,12 +43,13 @@ impl Fixture {
                 vec!["soundstorm.py".into(), "--out".into(), out.into()]
             }
             Self::SpeechTokenizer => vec!["speechtokenizer.py".into()],
+            Self::Mimi => vec!["mimi.py".into()],
         };
         match (self, seed) {
             (_, None) => {}
             (Self::Soundstorm, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
-            (Self::SpeechTokenizer, Some(_)) => {
-                bail!("speechtokenizer.py has one seed; give `--only soundstorm` with `--seed`")
+            (Self::SpeechTokenizer | Self::Mimi, Some(_)) => {
+                bail!("{} has one seed; give `--only soundstorm` with `--seed`", words[0])
             }
         }
         Ok(words)
@@ -123,6 +126,7 @@ mod tests {
         let words = Fixture::Soundstorm.command(Some(7)).unwrap();
         assert_eq!(words[words.len() - 2..], ["--seed", "7"]);
         assert!(Fixture::SpeechTokenizer.command(Some(7)).is_err());
+        assert!(Fixture::Mimi.command(Some(7)).is_err());
         assert_eq!(
             Fixture::SpeechTokenizer.command(None).unwrap(),
             ["speechtokenizer.py"]

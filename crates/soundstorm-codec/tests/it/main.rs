@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod errors;
+mod mimi;
 mod module;
 mod parity;
 mod support;

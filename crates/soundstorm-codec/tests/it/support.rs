@@ -111,17 +111,22 @@ pub(crate) fn import_state(
         assert!(values.insert(rule.target, value.unwrap()).is_none());
     }
     let codec = config.init::<B>(&Default::default()).unwrap();
+    (load(codec, values), taken)
+}
+
+/// The module with a value for each of its parameters, by path.
+pub(crate) fn load<M: Module<B>>(module: M, values: BTreeMap<String, HostTensor>) -> M {
     let mut load = Load {
         path: Vec::new(),
         values,
     };
-    let codec = codec.map(&mut load);
+    let module = module.map(&mut load);
     assert!(
         load.values.is_empty(),
         "no such parameter: {:?}",
         load.values.keys()
     );
-    (codec, taken)
+    module
 }
 
 struct Load {
