@@ -49,7 +49,10 @@ impl Fixture {
             (_, None) => {}
             (Self::Soundstorm, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
             (Self::SpeechTokenizer | Self::Mimi, Some(_)) => {
-                bail!("{} has one seed; give `--only soundstorm` with `--seed`", words[0])
+                bail!(
+                    "{} has one seed; give `--only soundstorm` with `--seed`",
+                    words[0]
+                )
             }
         }
         Ok(words)

@@ -9,14 +9,8 @@ use crate::conv::pad_zeros;
 ///
 /// Its size is the layer's, however long the stream; until the next piece it may hold on to the
 /// memory of the last.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Carry<B: Backend>(Option<Tensor<B, 3>>);
-
-impl<B: Backend> Default for Carry<B> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
 
 impl<B: Backend> Carry<B> {
     /// `x` with the `length` frames that came before it, whose last ones are kept.

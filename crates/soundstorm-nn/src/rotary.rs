@@ -136,7 +136,9 @@ mod tests {
         let x = random([2, 3, 7, 6]);
         let config = RotaryConfig::new(6);
         let whole = config.init::<B>(7, &device).forward(x.clone());
-        let rest = config.init_at::<B>(3..7, &device).forward(x.narrow(2, 3, 4));
+        let rest = config
+            .init_at::<B>(3..7, &device)
+            .forward(x.narrow(2, 3, 4));
         let whole = whole.narrow(2, 3, 4).into_data();
         rest.into_data().assert_eq(&whole, true);
     }

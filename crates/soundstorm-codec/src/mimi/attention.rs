@@ -19,14 +19,8 @@ pub struct WindowAttention<B: Backend> {
 
 /// Keys and values of the frames that the next one attends to besides itself; none before the
 /// first.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct KeyValues<B: Backend>(Option<[Tensor<B, 4>; 2]>);
-
-impl<B: Backend> Default for KeyValues<B> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
 
 impl<B: Backend> KeyValues<B> {
     /// Those kept, and those of a piece after them. The last `length` of all are kept.
@@ -87,5 +81,39 @@ impl<B: Backend> WindowAttention<B> {
         let [key, value] = kept.extend([key, value], self.window - 1);
         let out = merge_heads(band.attend(&query, &key, &value));
         linear(out, &self.to_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type B = burn_flex::Flex;
+
+    #[test]
+    fn what_is_kept_does_not_grow_with_the_stream() {
+        let mut kept = KeyValues::<B>::default();
+        let mut position = 0;
+        for frames in [1, 2, 1, 11, 3, 1] {
+            let start = position as i64;
+            position += frames;
+            let piece = start..position as i64;
+            let piece = Tensor::<B, 1, Int>::arange(piece, &Default::default());
+            let piece = piece.float().reshape([1, 1, frames as i32, 1]);
+            let [keys, values] = kept.extend([piece.clone(), piece * 2], 4);
+            let [_, _, length, _] = keys.dims();
+            let numbers: Vec<f32> = keys.into_data().iter().collect();
+            let first = position - length;
+            let expected: Vec<f32> = (first..position).map(|at| at as f32).collect();
+            assert_eq!(numbers, expected);
+            assert_eq!(length, position.min(frames + 4));
+            assert_eq!(values.dims()[2], length);
+        }
+        assert_eq!(kept.0.map(|[keys, _]| keys.dims()), Some([1, 1, 4, 1]));
+        // A window of one frame keeps nothing.
+        let mut kept = KeyValues::<B>::default();
+        let piece = Tensor::zeros([1, 1, 3, 2], &Default::default());
+        kept.extend([piece.clone(), piece], 0);
+        assert!(kept.0.is_none());
     }
 }

@@ -69,9 +69,8 @@ impl<B: Backend> Band<B> {
         key: &Tensor<B, 4>,
         value: &Tensor<B, 4>,
     ) -> Tensor<B, 4> {
-        let part = |x: &Tensor<B, 4>, range: &Range<usize>| {
-            x.clone().narrow(2, range.start, range.len())
-        };
+        let part =
+            |x: &Tensor<B, 4>, range: &Range<usize>| x.clone().narrow(2, range.start, range.len());
         let block = |block: &Block<B>| {
             let query = part(query, &block.queries);
             let (key, value) = (part(key, &block.keys), part(value, &block.keys));
@@ -92,10 +91,11 @@ fn bias<B: Backend>(
     heads: usize,
     device: &B::Device,
 ) -> Option<Tensor<B, 4>> {
-    let keys = before + queries;
-    if queries == 1 && keys <= window {
+    // A query alone has the keys of its window.
+    if queries == 1 {
         return None;
     }
+    let keys = before + queries;
     let hidden = lowest(DType::F32);
     let mut bias = vec![hidden; queries * keys];
     for (query, row) in bias.chunks_mut(keys).enumerate() {
@@ -103,7 +103,7 @@ fn bias<B: Backend>(
         row[(own + 1).saturating_sub(window)..=own].fill(0.0);
     }
     let bias = TensorData::new(bias, [1, 1, queries, keys]);
-    Some(Tensor::from_data(bias, device).expand([1, heads, queries, keys]))
+    Some(Tensor::<B, 4>::from_data(bias, device).expand([1, heads, queries, keys]))
 }
 
 #[cfg(test)]
@@ -118,12 +118,19 @@ mod tests {
     fn a_query_attends_to_its_window_and_nothing_else() {
         let device = Default::default();
         // No block is full; several are, and the last is not; the past is the window's.
-        for (past, frames, window) in [(0, 7, 3), (2, 2, 3), (4, 2 * BLOCK + 3, 5), (0, 1, 1), (0, 5, 11)] {
+        for (past, frames, window) in [
+            (0, 7, 3),
+            (2, 2, 3),
+            (4, 2 * BLOCK + 3, 5),
+            (0, 1, 1),
+            (0, 5, 11),
+        ] {
             let random = |frames| {
                 let shape = [2, 3, frames, 4];
                 Tensor::<B, 4>::random(shape, Distribution::Normal(0.0, 2.0), &device)
             };
-            let (query, key, value) = (random(frames), random(past + frames), random(past + frames));
+            let (query, key, value) =
+                (random(frames), random(past + frames), random(past + frames));
             let band = Band::new(past, frames, window, 3, &device);
             let got = band.attend(&query, &key, &value);
             let alone = (0..frames).map(|frame| {

@@ -198,9 +198,17 @@ impl Plan<'_> {
         for block in 0..self.config.residual_layers {
             let (path, layer) = (format!("{path}.residuals.{block}"), layer.next());
             let shape = [inside, channels, self.config.residual_kernel_size];
-            self.conv(&format!("{path}.conv_in"), &format!("{layer}.block.1"), shape);
+            self.conv(
+                &format!("{path}.conv_in"),
+                &format!("{layer}.block.1"),
+                shape,
+            );
             let shape = [channels, inside, 1];
-            self.conv(&format!("{path}.conv_out"), &format!("{layer}.block.3"), shape);
+            self.conv(
+                &format!("{path}.conv_out"),
+                &format!("{layer}.block.3"),
+                shape,
+            );
         }
     }
 
@@ -273,7 +281,11 @@ impl Plan<'_> {
     fn resample(&mut self) {
         let (dimension, kernel) = (self.config.dimension, 2 * RESAMPLE);
         for (path, name, shape) in [
-            ("downsample", self.names.downsample, [dimension, dimension, kernel]),
+            (
+                "downsample",
+                self.names.downsample,
+                [dimension, dimension, kernel],
+            ),
             ("upsample", self.names.upsample, [dimension, 1, kernel]),
         ] {
             self.tensor(format!("{path}.weight"), name.to_owned(), &shape, &shape);

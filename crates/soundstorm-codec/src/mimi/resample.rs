@@ -39,7 +39,9 @@ impl<B: Backend> Downsample<B> {
     /// - output: `[batch, dimension, ceil(frames / 2)]`
     pub fn stream(&self, x: Tensor<B, 3>, carry: &mut Carry<B>) -> Tensor<B, 3> {
         let [_, _, frames] = x.dims();
-        let x = carry.prepend(x, RESAMPLE, |x| x.clone().narrow(2, 0, 1).repeat_dim(2, RESAMPLE));
+        let x = carry.prepend(x, RESAMPLE, |x| {
+            x.clone().narrow(2, 0, 1).repeat_dim(2, RESAMPLE)
+        });
         let x = match missing(frames, RESAMPLE) {
             0 => x,
             missing => {
@@ -102,10 +104,7 @@ mod tests {
         layer.weight = Param::from_data([[[1.0, 2.0, 3.0, 4.0]], [[5.0, 6.0, 7.0, 8.0]]], &device);
         let x = Tensor::<B, 3>::from_floats([[[1.0, 10.0], [1.0, 100.0]]], &device);
         let y = layer.stream(x, &mut Carry::default());
-        assert_eq!(
-            numbers(y),
-            [1.0, 2.0, 13.0, 24.0, 5.0, 6.0, 507.0, 608.0]
-        );
+        assert_eq!(numbers(y), [1.0, 2.0, 13.0, 24.0, 5.0, 6.0, 507.0, 608.0]);
     }
 
     #[test]

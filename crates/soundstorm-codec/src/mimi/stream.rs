@@ -113,11 +113,7 @@ impl<B: Backend> StreamingCodec<B> for Mimi<B> {
     }
 }
 
-fn check_rows(
-    operation: &'static str,
-    rows: Option<usize>,
-    got: usize,
-) -> Result<(), CodecError> {
+fn check_rows(operation: &'static str, rows: Option<usize>, got: usize) -> Result<(), CodecError> {
     match rows {
         Some(expected) if expected != got => Err(CodecError::StreamRows {
             operation,

@@ -127,9 +127,12 @@ impl<B: Backend> TransformerLayer<B> {
     ) -> Tensor<B, 3> {
         let y = self.attention_norm.forward(x.clone());
         let y = self.attention.stream(y, rotary, band, kept);
-        let x = x + y * self.attention_scale.val().unsqueeze();
+        let x = x + y * self.attention_scale.val().unsqueeze::<3>();
         let y = self.feed_forward_norm.forward(x.clone());
-        let y = linear(gelu(linear(y, &self.feed_forward_in)), &self.feed_forward_out);
-        x + y * self.feed_forward_scale.val().unsqueeze()
+        let y = linear(
+            gelu(linear(y, &self.feed_forward_in)),
+            &self.feed_forward_out,
+        );
+        x + y * self.feed_forward_scale.val().unsqueeze::<3>()
     }
 }

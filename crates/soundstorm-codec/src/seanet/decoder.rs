@@ -40,7 +40,9 @@ impl SeanetConfig {
             let residual = |block| SeanetResidualBlock::new(self, channels / 2, block, device);
             SeanetDecoderStage {
                 activation: self.activation.init(channels, device),
-                upsample: self.conv_transpose(channels, channels / 2, stride).init(device),
+                upsample: self
+                    .conv_transpose(channels, channels / 2, stride)
+                    .init(device),
                 residuals: (0..self.residual_layers).map(residual).collect(),
             }
         };
@@ -50,7 +52,9 @@ impl SeanetConfig {
             lstm: (self.lstm_layers > 0).then(|| lstm.init(device)),
             stages: self.strides.iter().enumerate().map(stage).collect(),
             activation: self.activation.init(self.filters, device),
-            output: self.conv(self.filters, self.channels, self.last_kernel).init(device),
+            output: self
+                .conv(self.filters, self.channels, self.last_kernel)
+                .init(device),
         }
     }
 }

@@ -50,11 +50,15 @@ impl SeanetConfig {
         let output = widest * self.directions();
         let lstm = LstmConfig::new(widest, self.lstm_layers).with_bidirectional(self.bidirectional);
         SeanetEncoder {
-            input: self.conv(self.channels, self.filters, self.kernel).init(device),
+            input: self
+                .conv(self.channels, self.filters, self.kernel)
+                .init(device),
             stages: self.strides.iter().rev().enumerate().map(stage).collect(),
             lstm: (self.lstm_layers > 0).then(|| lstm.init(device)),
             activation: self.activation.init(output, device),
-            output: self.conv(output, self.dimension, self.last_kernel).init(device),
+            output: self
+                .conv(output, self.dimension, self.last_kernel)
+                .init(device),
         }
     }
 }

@@ -11,9 +11,7 @@ pub use encoder::{SeanetEncoder, SeanetEncoderStage};
 pub use residual::SeanetResidualBlock;
 pub use stream::{SeanetStageState, SeanetState};
 
-use crate::{
-    ActivationKind, PadMode, PaddedConv1dConfig, Padding, TrimmedConvTranspose1dConfig,
-};
+use crate::{ActivationKind, PadMode, PaddedConv1dConfig, Padding, TrimmedConvTranspose1dConfig};
 
 /// What an encoder and its decoder have in common.
 #[derive(Debug, Clone)]
@@ -71,7 +69,12 @@ impl SeanetConfig {
     }
 
     /// A transposed convolution trimmed as all of them are.
-    fn conv_transpose(&self, from: usize, to: usize, stride: usize) -> TrimmedConvTranspose1dConfig {
+    fn conv_transpose(
+        &self,
+        from: usize,
+        to: usize,
+        stride: usize,
+    ) -> TrimmedConvTranspose1dConfig {
         TrimmedConvTranspose1dConfig::new(from, to, 2 * stride, stride).with_padding(self.padding)
     }
 }

@@ -50,7 +50,10 @@ impl Fixture {
     pub(super) fn cases(&self) -> usize {
         let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
         let names = tensors.names();
-        names.iter().filter(|name| name.starts_with("audio.")).count()
+        names
+            .iter()
+            .filter(|name| name.starts_with("audio."))
+            .count()
     }
 
     pub(super) fn float(&self, name: &str) -> Tensor<B, 3> {
@@ -108,8 +111,14 @@ pub(super) fn moshi(config: &MimiConfig, state: &State) -> State {
         ("encoder.layers", "encoder.model"),
         ("decoder.layers", "decoder.model"),
         ("_transformer.layers", "_transformer.transformer.layers"),
-        ("semantic_residual_vector_quantizer.layers", "rvq_first.vq.layers"),
-        ("acoustic_residual_vector_quantizer.layers", "rvq_rest.vq.layers"),
+        (
+            "semantic_residual_vector_quantizer.layers",
+            "rvq_first.vq.layers",
+        ),
+        (
+            "acoustic_residual_vector_quantizer.layers",
+            "rvq_rest.vq.layers",
+        ),
         ("semantic_residual_vector_quantizer", "rvq_first"),
         ("acoustic_residual_vector_quantizer", "rvq_rest"),
         (".codebook.initialized", ".codebook._initialized"),
@@ -168,7 +177,11 @@ fn interleaved(weight: &HostTensor, dim_head: usize) -> Vec<f32> {
             .flat_map(|(first, second)| [first, second].concat())
             .collect::<Vec<_>>()
     };
-    weight.data.chunks(dim_head * inputs).flat_map(head).collect()
+    weight
+        .data
+        .chunks(dim_head * inputs)
+        .flat_map(head)
+        .collect()
 }
 
 /// Of the decoder's layers a stage has an activation, a transposed convolution and its blocks.

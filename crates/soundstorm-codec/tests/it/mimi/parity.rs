@@ -82,7 +82,10 @@ fn a_row_of_a_batch_gets_what_it_gets_alone() {
 fn every_tensor_is_taken_or_ignored_on_purpose() {
     for variant in VARIANTS {
         let fixture = Fixture::read(variant);
-        for state in [fixture.state.clone(), moshi(&fixture.config, &fixture.state)] {
+        for state in [
+            fixture.state.clone(),
+            moshi(&fixture.config, &fixture.state),
+        ] {
             let (_, taken) = import(&fixture.config, &state);
             for name in state.keys() {
                 assert_ne!(taken.contains(name), is_ignored(name), "{variant}: {name}");

@@ -15,7 +15,10 @@ fn encode(codec: &Mimi<B>, audio: &Tensor<B, 3>, pieces: &[usize]) -> Tensor<B, 
     let (mut codes, mut frames, mut start) = (Vec::new(), 0, 0);
     for piece in pieces.iter().copied().chain([samples]) {
         let end = samples.min(start + piece);
-        let piece = audio.clone().slice_dim(2, start..end);
+        let piece = match end - start {
+            0 => Tensor::zeros([audio.dims()[0], 1, 0], &Default::default()),
+            length => audio.clone().narrow(2, start, length),
+        };
         start = end;
         let new = codec.encode_piece(&mut state, piece).unwrap();
         frames += new.as_ref().map_or(0, |new| new.dims()[2]);
@@ -33,7 +36,7 @@ fn decode(codec: &Mimi<B>, codes: &Tensor<B, 3, Int>, pieces: &[usize]) -> Tenso
     for piece in pieces.iter().copied().chain([frames]) {
         let end = frames.min(start + piece);
         if start < end {
-            let piece = codes.clone().slice_dim(2, start..end);
+            let piece = codes.clone().narrow(2, start, end - start);
             let wave = codec.decode_piece(&mut state, piece).unwrap();
             assert_eq!(wave.dims()[2], (end - start) * codec.spec().hop);
             waves.push(wave);
