@@ -48,6 +48,8 @@ impl CodecConfig {
 /// `SpeechTokenizer.encoder.input.weight`.
 #[derive(Module, Debug)]
 #[non_exhaustive]
+// A program has one or two of them; what they weigh are their tensors, which lie elsewhere.
+#[allow(clippy::large_enum_variant)]
 pub enum AnyCodec<B: Backend> {
     /// SpeechTokenizer.
     SpeechTokenizer(SpeechTokenizer<B>),
