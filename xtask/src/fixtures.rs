@@ -36,6 +36,8 @@ enum Fixture {
     Dac,
     /// EnCodec by transformers and by its own package
     Encodec,
+    /// Mimi by transformers
+    Mimi,
 }
 
 impl Fixture {
@@ -50,11 +52,12 @@ impl Fixture {
             Self::Metrics => vec!["metrics.py".into()],
             Self::Dac => vec!["dac.py".into()],
             Self::Encodec => vec!["encodec.py".into()],
+            Self::Mimi => vec!["mimi.py".into()],
         };
         match (self, seed) {
             (_, None) => {}
             (Self::Soundstorm, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
-            (Self::SpeechTokenizer | Self::Dac | Self::Encodec, Some(_)) => {
+            (Self::SpeechTokenizer | Self::Dac | Self::Encodec | Self::Mimi, Some(_)) => {
                 bail!(
                     "{} has one seed; give `--only soundstorm` with `--seed`",
                     words[0]
@@ -143,6 +146,7 @@ mod tests {
         assert!(error.starts_with("dac.py has one seed"), "{error}");
         let error = Fixture::Encodec.command(Some(7)).unwrap_err().to_string();
         assert!(error.starts_with("encodec.py has one seed"), "{error}");
+        assert!(Fixture::Mimi.command(Some(7)).is_err());
         assert_eq!(
             Fixture::SpeechTokenizer.command(None).unwrap(),
             ["speechtokenizer.py"]

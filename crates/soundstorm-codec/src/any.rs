@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Codec, CodecError, CodecSpec, ConfigError, Convolutional, Dac, DacConfig, Encodec,
-    EncodecConfig, ScaledCodes, SpeechTokenizer, SpeechTokenizerConfig,
+    EncodecConfig, Mimi, MimiConfig, ScaledCodes, SpeechTokenizer, SpeechTokenizerConfig,
 };
 
 /// A codec's `config.json`, told apart by its `model_type`.
@@ -22,6 +22,9 @@ pub enum CodecConfig {
     /// `encodec`
     #[serde(rename = "encodec")]
     Encodec(EncodecConfig),
+    /// `mimi`
+    #[serde(rename = "mimi")]
+    Mimi(MimiConfig),
 }
 
 impl CodecConfig {
@@ -31,6 +34,7 @@ impl CodecConfig {
             Self::SpeechTokenizer(config) => config.spec(),
             Self::Dac(config) => config.spec(),
             Self::Encodec(config) => config.spec(),
+            Self::Mimi(config) => config.spec(),
         }
     }
 
@@ -43,6 +47,7 @@ impl CodecConfig {
             Self::SpeechTokenizer(config) => AnyCodec::SpeechTokenizer(config.init(device)?),
             Self::Dac(config) => AnyCodec::Dac(config.init(device)?),
             Self::Encodec(config) => AnyCodec::Encodec(config.init(device)?),
+            Self::Mimi(config) => AnyCodec::Mimi(config.init(device)?),
         })
     }
 }
@@ -53,6 +58,8 @@ impl CodecConfig {
 /// `SpeechTokenizer.encoder.input.weight`.
 #[derive(Module, Debug)]
 #[non_exhaustive]
+// A program has one or two of them; what they weigh are their tensors, which lie elsewhere.
+#[allow(clippy::large_enum_variant)]
 pub enum AnyCodec<B: Backend> {
     /// SpeechTokenizer.
     SpeechTokenizer(SpeechTokenizer<B>),
@@ -60,6 +67,8 @@ pub enum AnyCodec<B: Backend> {
     Dac(Dac<B>),
     /// EnCodec.
     Encodec(Encodec<B>),
+    /// Mimi.
+    Mimi(Mimi<B>),
 }
 
 impl<B: Backend> AnyCodec<B> {
@@ -69,6 +78,7 @@ impl<B: Backend> AnyCodec<B> {
             Self::SpeechTokenizer(codec) => CodecConfig::SpeechTokenizer(codec.config().clone()),
             Self::Dac(codec) => CodecConfig::Dac(codec.config().clone()),
             Self::Encodec(codec) => CodecConfig::Encodec(codec.config().clone()),
+            Self::Mimi(codec) => CodecConfig::Mimi(codec.config().clone()),
         }
     }
 
@@ -87,6 +97,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::SpeechTokenizer(codec) => codec.spec(),
             Self::Dac(codec) => codec.spec(),
             Self::Encodec(codec) => codec.spec(),
+            Self::Mimi(codec) => codec.spec(),
         }
     }
 
@@ -95,6 +106,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::SpeechTokenizer(codec) => codec.frames(samples),
             Self::Dac(codec) => codec.frames(samples),
             Self::Encodec(codec) => codec.frames(samples),
+            Self::Mimi(codec) => codec.frames(samples),
         }
     }
 
@@ -107,6 +119,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::SpeechTokenizer(codec) => codec.encode(audio, levels),
             Self::Dac(codec) => codec.encode(audio, levels),
             Self::Encodec(codec) => codec.encode(audio, levels),
+            Self::Mimi(codec) => codec.encode(audio, levels),
         }
     }
 
@@ -115,6 +128,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::SpeechTokenizer(codec) => codec.decode(codes),
             Self::Dac(codec) => codec.decode(codes),
             Self::Encodec(codec) => codec.decode(codes),
+            Self::Mimi(codec) => codec.decode(codes),
         }
     }
 
@@ -127,6 +141,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::SpeechTokenizer(codec) => codec.encode_scaled(audio, levels),
             Self::Dac(codec) => codec.encode_scaled(audio, levels),
             Self::Encodec(codec) => codec.encode_scaled(audio, levels),
+            Self::Mimi(codec) => codec.encode_scaled(audio, levels),
         }
     }
 
@@ -139,6 +154,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::SpeechTokenizer(codec) => codec.decode_scaled(codes, scales),
             Self::Dac(codec) => codec.decode_scaled(codes, scales),
             Self::Encodec(codec) => codec.decode_scaled(codes, scales),
+            Self::Mimi(codec) => codec.decode_scaled(codes, scales),
         }
     }
 }

@@ -7,6 +7,7 @@ use burn::tensor::ops::PadMode as BurnPadMode;
 use serde::{Deserialize, Serialize};
 use soundstorm_nn::conv1d;
 
+use crate::Carry;
 use crate::init::uniform;
 use crate::{ConvNorm, TimeGroupNorm};
 
@@ -147,23 +148,59 @@ impl<B: Backend> PaddedConv1d<B> {
     /// - x: `[batch, channels_in, frames]`
     /// - output: `[batch, channels_out, ceil(frames / stride)]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let [_, _, kernel] = self.weight.dims();
         let [_, _, frames] = x.dims();
-        let total = ((kernel - 1) * self.dilation + 1).saturating_sub(self.stride);
-        // Fills the last window, which no sample may miss.
-        let extra = frames.div_ceil(self.stride) * self.stride - frames;
+        let total = self.padding_total();
+        let extra = missing(frames, self.stride);
         let right = match self.padding {
             Padding::Centered => total / 2,
             Padding::Causal => 0,
         };
         let x = pad(x, total - right, right + extra, self.pad_mode);
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        let y = conv1d(x, weight, Some(bias), self.stride, self.dilation);
+        let y = self.convolve(x);
         match &self.norm {
             Some(norm) => norm.forward(y),
             None => y,
         }
     }
+
+    /// [`PaddedConv1d::forward`] piece by piece: before a piece stands the end of the one before
+    /// it. Every piece but the last is whole strides.
+    ///
+    /// # Shapes
+    /// - x: `[batch, channels_in, frames]`
+    /// - output: `[batch, channels_out, ceil(frames / stride)]`
+    ///
+    /// # Panics
+    /// If the convolution is not causal, its padding is not zeros, or a norm follows it: it would
+    /// have to know what comes later.
+    pub fn stream(&self, x: Tensor<B, 3>, carry: &mut Carry<B>) -> Tensor<B, 3> {
+        assert!(
+            self.padding == Padding::Causal
+                && self.pad_mode == PadMode::Zero
+                && self.norm.is_none(),
+            "only a causal convolution padded with zeros and without a norm can be streamed"
+        );
+        let [_, _, frames] = x.dims();
+        let total = self.padding_total();
+        let x = carry.prepend(x, total, |x| zeros(x, total));
+        self.convolve(pad_zeros(x, 0, missing(frames, self.stride)))
+    }
+
+    /// Padding that keeps the number of frames at stride 1.
+    fn padding_total(&self) -> usize {
+        let [_, _, kernel] = self.weight.dims();
+        ((kernel - 1) * self.dilation + 1).saturating_sub(self.stride)
+    }
+
+    fn convolve(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        conv1d(x, weight, Some(bias), self.stride, self.dilation)
+    }
+}
+
+/// How many frames fill the last window, which no sample may miss.
+pub(crate) fn missing(frames: usize, stride: usize) -> usize {
+    frames.div_ceil(stride) * stride - frames
 }
 
 /// Zeros before and after, along the last axis. burn's own constant padding has the device's
@@ -173,14 +210,19 @@ pub(crate) fn pad_zeros<B: Backend, const D: usize>(
     left: usize,
     right: usize,
 ) -> Tensor<B, D> {
-    let (device, dtype) = (x.device(), x.dtype());
-    let mut shape = x.dims();
-    let mut zeros = |length| {
-        shape[D - 1] = length;
-        (length > 0).then(|| Tensor::zeros(shape, (&device, dtype)))
-    };
-    let parts = [zeros(left), Some(x), zeros(right)];
+    if left + right == 0 {
+        return x;
+    }
+    let side = |length| (length > 0).then(|| zeros(&x, length));
+    let parts = [side(left), Some(x.clone()), side(right)];
     Tensor::cat(parts.into_iter().flatten().collect(), D - 1)
+}
+
+/// As many zeros as would stand beside `x`, along the last axis.
+fn zeros<B: Backend, const D: usize>(x: &Tensor<B, D>, length: usize) -> Tensor<B, D> {
+    let mut shape = x.dims();
+    shape[D - 1] = length;
+    Tensor::zeros(shape, (&x.device(), x.dtype()))
 }
 
 /// Pads the last axis. A signal too short to be mirrored is first extended by
@@ -212,7 +254,7 @@ pub fn pad<B: Backend>(x: Tensor<B, 3>, left: usize, right: usize, mode: PadMode
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::DType;
+    use burn::tensor::{DType, Tolerance};
 
     type B = burn_flex::Flex;
 
@@ -270,6 +312,32 @@ mod tests {
         let whole = conv.forward(x.clone()).narrow(2, 0, 5);
         let cut = conv.forward(x.narrow(2, 0, 10));
         whole.to_data().assert_eq(&cut.to_data(), true);
+    }
+
+    #[test]
+    fn pieces_give_what_the_whole_does() {
+        let device = Default::default();
+        for (channels, kernel, stride, dilation) in [(2, 7, 1, 1), (11, 6, 3, 1), (11, 3, 1, 2)] {
+            let conv = PaddedConv1dConfig::new(channels, 5, kernel)
+                .with_stride(stride)
+                .with_dilation(dilation)
+                .with_padding(Padding::Causal)
+                .with_pad_mode(PadMode::Zero)
+                .init::<B>(&device);
+            // Pieces shorter than the kernel, and a last one that is no whole stride.
+            let pieces = [stride, 2 * stride, 5 * stride, stride, 4];
+            let shape = [2, channels, pieces.iter().sum()];
+            let x = Tensor::<B, 3>::random(shape, burn::tensor::Distribution::Default, &device);
+            let (mut carry, mut start) = (Carry::default(), 0);
+            let parts = pieces.map(|piece| {
+                start += piece;
+                conv.stream(x.clone().narrow(2, start - piece, piece), &mut carry)
+            });
+            let whole = conv.forward(x).to_data();
+            Tensor::cat(parts.to_vec(), 2)
+                .to_data()
+                .assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-5));
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@ use burn::module::Param;
 use burn::prelude::*;
 use soundstorm_nn::conv_transpose1d;
 
+use crate::conv::pad_zeros;
 use crate::init::uniform;
-use crate::{ConvNorm, Padding, TimeGroupNorm};
+use crate::{Carry, ConvNorm, Padding, TimeGroupNorm};
 
 /// Configuration of a [`TrimmedConvTranspose1d`].
 #[derive(Debug, Clone)]
@@ -131,13 +132,76 @@ impl<B: Backend> TrimmedConvTranspose1d<B> {
             None => convolve([self.trim_left, samples]),
         }
     }
+
+    /// [`TrimmedConvTranspose1d::forward`] piece by piece: what reaches past the end of a piece is
+    /// added to the next.
+    ///
+    /// # Shapes
+    /// - x: `[batch, channels_in, frames]`
+    /// - output: `[batch, channels_out, frames * stride]`
+    ///
+    /// # Panics
+    /// If not only the right is trimmed, or a norm follows: samples would depend on later frames.
+    pub fn stream(&self, x: Tensor<B, 3>, carry: &mut Carry<B>) -> Tensor<B, 3> {
+        assert!(
+            self.trim_left == 0 && self.norm.is_none(),
+            "only a transposed convolution trimmed on the right and without a norm can be streamed"
+        );
+        let [_, _, frames] = x.dims();
+        let [_, _, kernel] = self.weight.dims();
+        let beyond = (kernel.div_ceil(self.stride) - 1) * self.stride;
+        let range = [0, frames * self.stride + beyond];
+        let y = conv_transpose1d(x, self.weight.val(), None, self.stride, range);
+        carry.add(y, beyond) + self.bias.val().unsqueeze_dims(&[0, -1])
+    }
+}
+
+/// The sum of windows that follow each other by one stride each.
+///
+/// # Shapes
+/// - windows: `[batch, channels, strides, stride, frames]`
+/// - output: `[batch, channels, (frames + strides - 1) * stride]`
+pub(crate) fn overlap<B: Backend>(windows: Tensor<B, 5>) -> Tensor<B, 3> {
+    let [batch, channels, strides, stride, frames] = windows.dims();
+    // Stride `i` of a window falls on the frame `i` later.
+    let stretch = |index: usize| {
+        let part = windows.clone().narrow(2, index, 1).squeeze_dim::<4>(2);
+        pad_zeros(part, index, strides - 1 - index)
+    };
+    let sum = (1..strides).fold(stretch(0), |sum, index| sum + stretch(index));
+    let total = (frames + strides - 1) * stride;
+    sum.swap_dims(2, 3).reshape([batch, channels, total])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    use burn::tensor::{Distribution, Tolerance};
+
     type B = burn_flex::Flex;
+
+    #[test]
+    fn pieces_give_what_the_whole_does() {
+        let device = Default::default();
+        for (kernel, stride) in [(6, 3), (3, 3), (7, 2)] {
+            let conv = TrimmedConvTranspose1dConfig::new(3, 5, kernel, stride)
+                .with_padding(Padding::Causal)
+                .init::<B>(&device);
+            let pieces = [1, 1, 5, 2];
+            let shape = [2, 3, pieces.iter().sum()];
+            let x = Tensor::<B, 3>::random(shape, Distribution::Default, &device);
+            let (mut carry, mut start) = (Carry::default(), 0);
+            let parts = pieces.map(|piece| {
+                start += piece;
+                conv.stream(x.clone().narrow(2, start - piece, piece), &mut carry)
+            });
+            let whole = conv.forward(x).to_data();
+            Tensor::cat(parts.to_vec(), 2)
+                .to_data()
+                .assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-5));
+        }
+    }
 
     fn upsampled(config: &TrimmedConvTranspose1dConfig) -> Vec<f32> {
         let device = Default::default();

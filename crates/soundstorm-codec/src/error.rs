@@ -23,6 +23,16 @@ pub enum CodecError {
     /// A sample is NaN or infinite.
     #[error("encode: the audio holds a sample that is not a finite number")]
     NotFinite,
+    /// A piece of a stream has more or fewer rows than those before it.
+    #[error("{operation}: the stream has {expected} row(s), this piece of it has {got}")]
+    StreamRows {
+        /// `encode` or `decode`.
+        operation: &'static str,
+        /// Rows of the pieces before.
+        expected: usize,
+        /// Rows of this piece.
+        got: usize,
+    },
     /// No code to decode.
     #[error("decode: there are no codes: [batch, quantizers, frames] is {shape:?}")]
     EmptyCodes {

@@ -53,7 +53,26 @@ pub enum ImportSource {
         /// The shape of each in the file.
         shape: Vec<usize>,
     },
+    /// The weights of linear layers that see the same input, as PyTorch has them,
+    /// `[outputs, inputs]`: their outputs side by side, `[inputs, all outputs]`.
+    Linear {
+        /// The name of each and how many outputs it has.
+        names: Vec<(String, usize)>,
+        /// Which of all the outputs, in the file's order, comes first, second and so on.
+        order: Vec<usize>,
+    },
+    /// A codebook kept as sums, `[codes, dimension]`, of the vectors that training counted,
+    /// `[codes]`: their means, with a floor of 1e-5 under the counts.
+    Means {
+        /// The name of the sums.
+        sums: String,
+        /// The name of the counts.
+        counts: String,
+    },
 }
+
+/// What a code that training never counted is divided by.
+const LEAST_COUNT: f32 = 1e-5;
 
 /// Why a parameter could not be made.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -105,6 +124,28 @@ impl ImportRule {
         let data = match &self.source {
             ImportSource::Tensor { name, shape } => self.required(&mut read, name, shape)?,
             ImportSource::WeightNorm { base } => self.weight(&mut read, base)?,
+            ImportSource::Linear { names, order } => {
+                let inputs = self.shape.first().copied().unwrap_or(1);
+                let mut rows = Vec::with_capacity(self.shape.iter().product());
+                for (name, outputs) in names {
+                    rows.extend(self.required(&mut read, name, &[*outputs, inputs])?);
+                }
+                let input = |input| order.iter().map(move |output| (input, output));
+                let cells = (0..inputs).flat_map(input);
+                let at = |(input, &output): (usize, &usize)| rows[output * inputs + input];
+                cells.map(at).collect()
+            }
+            ImportSource::Means { sums, counts } => {
+                let mut means = self.required(&mut read, sums, &self.shape)?;
+                let counts_shape = self.shape.first().copied().unwrap_or(1);
+                let counts = self.required(&mut read, counts, &[counts_shape])?;
+                let width = means.len() / counts.len().max(1);
+                for (row, count) in means.chunks_mut(width.max(1)).zip(counts) {
+                    row.iter_mut()
+                        .for_each(|sum| *sum /= count.max(LEAST_COUNT));
+                }
+                means
+            }
             ImportSource::StackedSums { names, shape } => {
                 let mut data = Vec::with_capacity(self.shape.iter().product());
                 for names in names {
@@ -267,6 +308,46 @@ mod tests {
         let v = tensor(&[2, 1, 2], &[1.0, 0.0, 0.0, 0.0]);
         let error = message(File::from([("c.weight_g", g), ("c.weight_v", v)]));
         assert!(error.contains("c.weight_v: row 1 is zero"));
+    }
+
+    #[test]
+    fn linear_layers_are_turned_and_their_outputs_ordered() {
+        let rule = ImportRule {
+            target: "linear".to_owned(),
+            shape: vec![2, 3],
+            source: ImportSource::Linear {
+                names: vec![("a".to_owned(), 1), ("b".to_owned(), 2)],
+                order: vec![1, 0, 2],
+            },
+        };
+        let a = tensor(&[1, 2], &[1.0, 2.0]);
+        let mut file = File::from([("a", a), ("b", tensor(&[2, 2], &[3.0, 4.0, 5.0, 6.0]))]);
+        let expected = tensor(&[2, 3], &[3.0, 1.0, 5.0, 4.0, 2.0, 6.0]);
+        assert_eq!(apply(&rule, &file), Ok(expected));
+        file.insert("b", tensor(&[1, 2], &[3.0, 4.0]));
+        let error = apply(&rule, &file).map_err(|error| error.to_string());
+        let message = "import: tensor b: expected shape [2, 2], got [1, 2]";
+        assert_eq!(error, Err(message.to_owned()));
+    }
+
+    #[test]
+    fn means_are_sums_by_counts_and_by_no_less_than_the_floor() {
+        let rule = ImportRule {
+            target: "codebook".to_owned(),
+            shape: vec![3, 2],
+            source: ImportSource::Means {
+                sums: "sums".to_owned(),
+                counts: "counts".to_owned(),
+            },
+        };
+        let sums = tensor(&[3, 2], &[4.0, 6.0, 3.0, 1.0, 2e-5, -1e-5]);
+        let mut file = File::from([("sums", sums), ("counts", tensor(&[3], &[2.0, 0.5, 0.0]))]);
+        let expected = tensor(&[3, 2], &[2.0, 3.0, 6.0, 2.0, 2.0, -1.0]);
+        assert_eq!(apply(&rule, &file), Ok(expected));
+        file.remove("counts");
+        let error = apply(&rule, &file).map_err(|error| error.to_string());
+        let message = "import: codebook needs a tensor named counts";
+        assert_eq!(error, Err(message.to_owned()));
     }
 
     #[test]

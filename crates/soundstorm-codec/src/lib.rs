@@ -1,5 +1,5 @@
 //! Neural audio codecs: residual vector quantization, the SEANet encoder and
-//! decoder, SpeechTokenizer, EnCodec and DAC.
+//! decoder, SpeechTokenizer, EnCodec, DAC and Mimi.
 //!
 //! Everything is generic over burn's `Backend`, opens no files and keeps no
 //! global state. Inside, codes are always integers
@@ -8,6 +8,7 @@
 
 mod activation;
 mod any;
+mod carry;
 mod chunked;
 mod codec;
 mod conv;
@@ -19,14 +20,17 @@ mod group_norm;
 pub mod import;
 mod init;
 mod lstm;
+pub mod mimi;
 mod receptive;
 mod rvq;
 pub mod seanet;
 pub mod speechtokenizer;
+mod streaming;
 mod weight_norm;
 
 pub use activation::{Activation, ActivationKind};
 pub use any::{AnyCodec, CodecConfig};
+pub use carry::Carry;
 pub use chunked::Convolutional;
 pub use codec::{Codec, CodecSpec, ScaledCodes};
 pub use conv::{PadMode, PaddedConv1d, PaddedConv1dConfig, Padding, pad};
@@ -36,7 +40,9 @@ pub use encodec::{Encodec, EncodecConfig};
 pub use error::{CodecError, ConfigError};
 pub use group_norm::{ConvNorm, TimeGroupNorm};
 pub use lstm::{Lstm, LstmConfig, LstmLayer};
+pub use mimi::{Mimi, MimiConfig};
 pub use receptive::{Context, Window};
-pub use rvq::{ResidualVectorQuantizer, ResidualVectorQuantizerConfig};
+pub use rvq::{HalfNorms, ResidualVectorQuantizer, ResidualVectorQuantizerConfig};
 pub use speechtokenizer::{SpeechTokenizer, SpeechTokenizerConfig};
+pub use streaming::StreamingCodec;
 pub use weight_norm::fold_weight_norm;

@@ -42,6 +42,20 @@ pub struct ResidualVectorQuantizer<B: Backend> {
 }
 
 impl<B: Backend> ResidualVectorQuantizer<B> {
+    /// Half of each code's squared length, for as many levels as will be encoded: what
+    /// [`ResidualVectorQuantizer::encode_with`] needs of every code for every frame.
+    ///
+    /// # Panics
+    /// If there are fewer codebooks.
+    pub fn half_norms(&self, levels: usize) -> HalfNorms<B> {
+        let half_norms = |codebook: &Param<Tensor<B, 2>>| {
+            let codebook = codebook.val().cast(DType::F32);
+            let squares = codebook.clone().mul(codebook);
+            squares.sum_dim(1).div_scalar(2.0).transpose()
+        };
+        HalfNorms(self.codebooks[..levels].iter().map(half_norms).collect())
+    }
+
     /// Quantizes to the nearest vector of each of the `levels` coarsest codebooks in turn.
     ///
     /// Works in 32 bits whatever the model's type: rounding decides between close codes.
@@ -53,15 +67,24 @@ impl<B: Backend> ResidualVectorQuantizer<B> {
     /// # Panics
     /// If there are fewer codebooks, or none are asked for.
     pub fn encode(&self, x: Tensor<B, 3>, levels: usize) -> Tensor<B, 3, Int> {
+        self.encode_with(x, &self.half_norms(levels))
+    }
+
+    /// [`ResidualVectorQuantizer::encode`] of as many levels as `half_norms` has.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn encode_with(&self, x: Tensor<B, 3>, half_norms: &HalfNorms<B>) -> Tensor<B, 3, Int> {
         let [batch, dimension, frames] = x.dims();
+        let levels = half_norms.0.len();
         let mut residual = x
             .cast(DType::F32)
             .swap_dims(1, 2)
             .reshape([batch * frames, dimension]);
         let mut codes = Vec::with_capacity(levels);
-        for (level, codebook) in self.codebooks[..levels].iter().enumerate() {
-            let codebook = codebook.val().cast(DType::F32);
-            let nearest = nearest(residual.clone(), codebook.clone());
+        for (level, half_norms) in half_norms.0.iter().enumerate() {
+            let codebook = self.codebooks[level].val().cast(DType::F32);
+            let nearest = nearest(residual.clone(), codebook.clone(), half_norms.clone());
             codes.push(nearest.clone().reshape([batch, 1, frames]));
             if level + 1 < levels {
                 residual = residual - codebook.select(0, nearest);
@@ -90,18 +113,22 @@ impl<B: Backend> ResidualVectorQuantizer<B> {
     }
 }
 
+/// Half of each code's squared length, `[1, codebook_size]` for each level; weights that change
+/// afterwards make it stale.
+#[derive(Debug, Clone)]
+pub struct HalfNorms<B: Backend>(Vec<Tensor<B, 2>>);
+
 /// The row of `codebook` nearest to each row of `x`.
 ///
 /// Of the squared distance, `|x|^2` is the same for every code, and leaving it
 /// out rounds less.
-fn nearest<B: Backend>(x: Tensor<B, 2>, codebook: Tensor<B, 2>) -> Tensor<B, 1, Int> {
-    let half_norms = codebook
-        .clone()
-        .mul(codebook.clone())
-        .sum_dim(1)
-        .div_scalar(2.0);
+fn nearest<B: Backend>(
+    x: Tensor<B, 2>,
+    codebook: Tensor<B, 2>,
+    half_norms: Tensor<B, 2>,
+) -> Tensor<B, 1, Int> {
     x.matmul(codebook.transpose())
-        .sub(half_norms.transpose())
+        .sub(half_norms)
         .argmax(1)
         .squeeze_dim(1)
 }

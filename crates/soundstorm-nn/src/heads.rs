@@ -10,7 +10,7 @@ use crate::Rotary;
 /// # Shapes
 /// - `qkv`: `[batch, frames, 3 * heads * dim_head]`
 /// - output: `[batch, heads, frames, dim_head]` each
-pub(crate) fn split_heads<B: Backend>(
+pub fn split_heads<B: Backend>(
     qkv: Tensor<B, 3>,
     heads: usize,
     rotary: Option<&Rotary<B>>,
@@ -48,7 +48,7 @@ fn plain_split<B: Backend>(
 /// # Shapes
 /// - input: `[batch, heads, frames, dim_head]`
 /// - output: `[batch, frames, heads * dim_head]`
-pub(crate) fn merge_heads<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 3> {
+pub fn merge_heads<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 3> {
     #[cfg(feature = "flex")]
     let x = match crate::flex::merge_heads(x) {
         Ok(done) => return done,

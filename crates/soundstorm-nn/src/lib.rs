@@ -41,6 +41,7 @@ pub use depthwise::depthwise;
 pub use dtype::lowest;
 pub use embedding_sum::embedding_sum;
 pub use frame_mask::frame_mask;
+pub use heads::{merge_heads, split_heads};
 pub use kth_largest::kth_largest;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Linear, LinearConfig, add_linear, affine, linear};

@@ -1,6 +1,8 @@
 //! Rotary position embedding (RoFormer, arXiv 2104.09864), with the two halves
 //! of a head's channels paired as in soundstorm-pytorch.
 
+use std::ops::Range;
+
 use burn::{
     config::Config,
     tensor::{Tensor, TensorData, backend::Backend},
@@ -29,6 +31,12 @@ pub struct Rotary<B: Backend> {
 impl RotaryConfig {
     /// Tables for positions `0..frames`.
     pub fn init<B: Backend>(&self, frames: usize, device: &B::Device) -> Rotary<B> {
+        self.init_at(0..frames, device)
+    }
+
+    /// Tables for frames that others came before.
+    pub fn init_at<B: Backend>(&self, positions: Range<usize>, device: &B::Device) -> Rotary<B> {
+        let frames = positions.len();
         let half = self.dim_head / 2;
         // The reference's tables are single precision throughout; angles of a
         // thousand radians differ visibly otherwise.
@@ -40,7 +48,7 @@ impl RotaryConfig {
             .collect();
         let mut cos = Vec::with_capacity(frames * half);
         let mut sin = Vec::with_capacity(frames * half);
-        for position in 0..frames {
+        for position in positions {
             for frequency in &frequencies {
                 let angle = position as f32 * frequency;
                 cos.push(angle.cos());
@@ -120,6 +128,19 @@ mod tests {
             (at(0, 3) - at(3, 0)).abs() > 1e-3,
             "direction is told apart"
         );
+    }
+
+    #[test]
+    fn positions_go_on_where_they_stopped() {
+        let device = Default::default();
+        let x = random([2, 3, 7, 6]);
+        let config = RotaryConfig::new(6);
+        let whole = config.init::<B>(7, &device).forward(x.clone());
+        let rest = config
+            .init_at::<B>(3..7, &device)
+            .forward(x.narrow(2, 3, 4));
+        let whole = whole.narrow(2, 3, 4).into_data();
+        rest.into_data().assert_eq(&whole, true);
     }
 
     #[test]

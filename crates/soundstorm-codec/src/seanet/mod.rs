@@ -5,10 +5,12 @@ mod decoder;
 mod encoder;
 pub(crate) mod import;
 mod residual;
+mod stream;
 
 pub use decoder::{SeanetDecoder, SeanetDecoderStage};
 pub use encoder::{SeanetEncoder, SeanetEncoderStage};
 pub use residual::SeanetResidualBlock;
+pub use stream::{SeanetStageState, SeanetState};
 
 use crate::{
     ActivationKind, ConvNorm, PadMode, PaddedConv1dConfig, Padding, TrimmedConvTranspose1dConfig,

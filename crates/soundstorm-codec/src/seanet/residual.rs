@@ -48,6 +48,11 @@ impl<B: Backend> SeanetResidualBlock<B> {
     /// - x, output: `[batch, channels, frames]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let y = self.conv_in.forward(self.activation_in.forward(x.clone()));
+        self.join(x, y)
+    }
+
+    /// All that follows the dilated convolution, whose output is `y`.
+    pub(super) fn join(&self, x: Tensor<B, 3>, y: Tensor<B, 3>) -> Tensor<B, 3> {
         let y = self.conv_out.forward(self.activation_out.forward(y));
         match &self.shortcut {
             Some(shortcut) => shortcut.forward(x) + y,

@@ -72,7 +72,7 @@ fn embeddings_codes_and_waveforms_equal_the_references() {
             assert_close(embedding, expected, &what);
 
             let codes = codec.encode(audio, None).unwrap();
-            let expected = fixture.tensors.int(&format!("codes.{case}"));
+            let expected = fixture.tensors.int::<3>(&format!("codes.{case}"));
             codes.to_data().assert_eq(&expected.to_data(), false);
 
             for levels in 1..=spec.levels {

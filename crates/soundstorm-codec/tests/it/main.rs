@@ -4,6 +4,7 @@
 mod dac;
 mod encodec;
 mod errors;
+mod mimi;
 mod module;
 mod parity;
 mod support;

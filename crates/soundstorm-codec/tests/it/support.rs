@@ -149,6 +149,11 @@ pub(crate) fn apply<M: Module<B>>(
         });
         assert!(values.insert(rule.target, value.unwrap()).is_none());
     }
+    (load(codec, values), taken)
+}
+
+/// The module with a value for each of its parameters, by path.
+pub(crate) fn load<M: Module<B>>(module: M, values: BTreeMap<String, HostTensor>) -> M {
     let mut load = Load {
         path: Vec::new(),
         values,
@@ -159,7 +164,7 @@ pub(crate) fn apply<M: Module<B>>(
         "no such parameter: {:?}",
         load.values.keys()
     );
-    (module, taken)
+    module
 }
 
 /// A state dict in the other spellings of weight norm: as newer PyTorch names it, and folded.

@@ -1,0 +1,65 @@
+//! Codecs that work while the audio is still coming.
+
+use burn::prelude::*;
+
+use crate::{Codec, CodecError};
+
+/// A codec that takes and gives audio piece by piece, with the results of the whole.
+///
+/// What is known of the past lies in a state that the caller keeps, so one codec serves any number
+/// of streams. A state's size and the time for a frame do not grow with the stream.
+///
+/// A failed call leaves its state as it was.
+pub trait StreamingCodec<B: Backend>: Codec<B> {
+    /// Of a stream that is encoded.
+    type EncoderState;
+    /// Of a stream that is decoded.
+    type DecoderState;
+
+    /// The state before the first sample.
+    ///
+    /// # Arguments
+    /// - `levels`: how many levels to encode, all if `None`
+    ///
+    /// # Errors
+    /// Zero levels or more than the codec has.
+    fn start_encoding(&self, levels: Option<usize>) -> Result<Self::EncoderState, CodecError>;
+
+    /// Encodes as many whole frames as there are with this piece; the rest waits for the next.
+    ///
+    /// # Shapes
+    /// - audio: `[batch, channels, samples]`, any number of samples, also none
+    /// - output: `[batch, levels, frames]`, or nothing as long as no frame is whole
+    ///
+    /// # Errors
+    /// No rows or another number of them than before, another number of channels, a sample that is
+    /// not finite.
+    fn encode_piece(
+        &self,
+        state: &mut Self::EncoderState,
+        audio: Tensor<B, 3>,
+    ) -> Result<Option<Tensor<B, 3, Int>>, CodecError>;
+
+    /// Encodes the samples that make no whole frame, padded as at the end of the whole.
+    ///
+    /// # Shapes
+    /// - output: `[batch, levels, 1]`, or nothing if all frames were whole
+    fn finish_encoding(&self, state: Self::EncoderState) -> Option<Tensor<B, 3, Int>>;
+
+    /// The state before the first frame.
+    fn start_decoding(&self) -> Self::DecoderState;
+
+    /// Decodes frames, each at once and for good: nothing is left to finish.
+    ///
+    /// # Shapes
+    /// - codes: `[batch, levels, frames]`, 1 to all of the codec's levels
+    /// - output: `[batch, channels, frames * hop]`
+    ///
+    /// # Errors
+    /// As [`Codec::decode`]'s, or another number of rows than before.
+    fn decode_piece(
+        &self,
+        state: &mut Self::DecoderState,
+        codes: Tensor<B, 3, Int>,
+    ) -> Result<Tensor<B, 3>, CodecError>;
+}

@@ -1,0 +1,6 @@
+//! Mimi against `transformers` (`xtask/fixtures/mimi.py`), whole and piece by piece.
+
+mod config;
+mod fixture;
+mod parity;
+mod streaming;
