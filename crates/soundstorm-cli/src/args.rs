@@ -96,6 +96,9 @@ pub(crate) struct Encode {
     /// Levels to encode, coarse to fine; all of the codec's by default
     #[arg(long, value_name = "N")]
     pub(crate) levels: Option<usize>,
+    /// As many levels as this bandwidth has, for a codec that is made for several
+    #[arg(long, value_name = "KBPS", conflicts_with = "levels")]
+    pub(crate) bandwidth: Option<f64>,
     /// Codes file to write
     #[arg(short, long, value_name = "CODES.safetensors")]
     pub(crate) output: PathBuf,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use soundstorm::SoundStormConfig;
 use soundstorm_codec::CodecConfig;
 
-use crate::{HubError, Imported, atomic::write_file};
+use crate::{HubError, Imported, atomic::write_file, import::read_hub_config};
 
 /// The configuration's name in a folder.
 pub const CONFIG_FILE: &str = "config.json";
@@ -90,7 +90,7 @@ pub struct ModelFolder {
     pub imported: Option<Imported>,
 }
 
-/// A codec folder's `config.json`.
+/// A codec folder's `config.json`: ours, or that of a codec on the hub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CodecFolder {
     /// The codec's configuration, with its `model_type`.
@@ -99,6 +99,9 @@ pub struct CodecFolder {
     /// Where the weights come from, when they were imported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported: Option<Imported>,
+    /// Whether the folder is the hub's, whose tensors have other names.
+    #[serde(skip)]
+    pub(crate) is_hubs: bool,
 }
 
 /// What a folder holds.
@@ -130,8 +133,11 @@ impl ModelFolder {
 impl CodecFolder {
     /// A codec that was not imported.
     pub fn new(config: CodecConfig) -> Self {
-        let imported = None;
-        Self { config, imported }
+        Self {
+            config,
+            imported: None,
+            is_hubs: false,
+        }
     }
 
     pub(crate) fn with_imported(self, imported: Imported) -> Self {
@@ -141,7 +147,7 @@ impl CodecFolder {
 }
 
 impl Folder {
-    /// Reads a folder's configuration. Unknown keys are refused.
+    /// Reads a folder's configuration. Unknown keys are refused in ours, and ignored in the hub's.
     ///
     /// # Errors
     /// There is none, or it is not one of a model or codec that is known.
@@ -159,10 +165,21 @@ impl Folder {
             Some(Value::String(kind)) => kind.clone(),
             _ => return Err(invalid(&path, "configuration", "`model_type` is missing")),
         };
+        // Ours says `sample_rate`.
+        if map.contains_key("sampling_rate") {
+            let config = read_hub_config(&kind, &path)?;
+            return Ok(Self::Codec(CodecFolder {
+                is_hubs: true,
+                ..CodecFolder::new(config)
+            }));
+        }
         if kind != MODEL_TYPE {
             let config: CodecConfig = serde_json::from_value(Value::Object(map))
                 .map_err(|error| invalid(&path, "codec configuration", error))?;
-            return Ok(Self::Codec(CodecFolder { config, imported }));
+            return Ok(Self::Codec(CodecFolder {
+                imported,
+                ..CodecFolder::new(config)
+            }));
         }
         map.remove("model_type");
         let config: SoundStormConfig = serde_json::from_value(Value::Object(map))

@@ -13,6 +13,7 @@ use soundstorm_codec::{AnyCodec, CodecConfig};
 use crate::{
     AtomicFolder, Folder, HubError, Imported, SafetensorsSource, TensorSource, config_path,
     folder::{CodecFolder, ModelFolder},
+    import::Translated,
     load_module, save_module, sha256_file, weights_path, write_json,
 };
 
@@ -60,14 +61,24 @@ pub fn open_codec<B: Backend>(
     device: &B::Device,
 ) -> Result<AnyCodec<B>, HubError> {
     let folder = folder.as_ref();
-    let config = Folder::read_codec(folder)?.config;
+    let CodecFolder {
+        config, is_hubs, ..
+    } = Folder::read_codec(folder)?;
     let codec = config
         .init::<B>(device)
         .map_err(|error| bad_config(folder, "codec configuration", error))?;
     let source = SafetensorsSource::open(weights_path(folder))?;
+    let source: Box<dyn TensorSource> = match is_hubs {
+        true => Box::new(Translated::new(source, &config)?),
+        false => Box::new(source),
+    };
+    let source = source.as_ref();
     Ok(match codec {
         // A file holds the codec's own names, without that of the enum's variant.
-        AnyCodec::SpeechTokenizer(codec) => AnyCodec::SpeechTokenizer(load_module(codec, &source)?),
+        AnyCodec::SpeechTokenizer(codec) => AnyCodec::SpeechTokenizer(load_module(codec, source)?),
+        AnyCodec::Encodec(codec) => AnyCodec::Encodec(load_module(codec, source)?),
+        AnyCodec::Dac(codec) => AnyCodec::Dac(load_module(codec, source)?),
+        AnyCodec::Mimi(codec) => AnyCodec::Mimi(load_module(codec, source)?),
         other => {
             let name = format!("{:?}", other.config());
             return Err(bad_config(folder, "codec configuration", name));
@@ -134,6 +145,9 @@ pub fn init_codec<B: Backend>(
                 .map_err(|error| bad_config(folder, "codec configuration", error))?;
             match codec {
                 AnyCodec::SpeechTokenizer(codec) => save_module(&codec, weights, &untrained(seed)),
+                AnyCodec::Encodec(codec) => save_module(&codec, weights, &untrained(seed)),
+                AnyCodec::Dac(codec) => save_module(&codec, weights, &untrained(seed)),
+                AnyCodec::Mimi(codec) => save_module(&codec, weights, &untrained(seed)),
                 other => {
                     let name = format!("{:?}", other.config());
                     Err(bad_config(folder, "codec configuration", name))

@@ -1,7 +1,7 @@
 //! `soundstorm decode`: codes to audio.
 
 use anyhow::Result;
-use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 use soundstorm_codec::Codec;
 use soundstorm_runtime::Job;
 
@@ -35,7 +35,13 @@ impl Job for DecodeJob {
         let mut written = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             // Row by row: a batch of long rows would need its memory at once.
-            let waveform = codec.decode(codes_io::row_tensor::<B>(row, &device))?;
+            let codes = codes_io::row_tensor::<B>(row, &device);
+            let scales = file.scales.as_ref().map(|scales| {
+                let [_, chunks] = scales.shape();
+                let scales = scales.values()[index * chunks..][..chunks].to_vec();
+                Tensor::<B, 2>::from_data(TensorData::new(scales, [1, chunks]), &device)
+            });
+            let waveform = codec.decode_scaled(codes, scales)?;
             let audio = audio_io::from_tensor(&waveform, 0, file.metadata.samples, &spec)?;
             let path = audio_io::row_path(&args.output, index, rows.len());
             audio_io::write(&path, &audio, args.wav.wav_format)?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::backend::Backend;
-use soundstorm_codec::Codec;
+use soundstorm_codec::{AnyCodec, Codec};
 use soundstorm_hub::{Array, CodesFile, CodesMetadata};
 use soundstorm_runtime::Job;
 
@@ -10,6 +10,7 @@ use super::load;
 use crate::{
     args::{Common, Encode},
     audio_io, output,
+    usage::usage,
 };
 
 pub(crate) fn run(args: Encode, common: Common) -> Result<()> {
@@ -33,8 +34,19 @@ impl Job for EncodeJob {
         let spec = codec.spec();
         let waveform = audio_io::to_tensor::<B>(&audio, &spec, &device)?;
         let samples = waveform.dims()[2];
-        let codes = codec.encode(common.dtype.cast(waveform), args.levels)?;
+        let levels = match (args.bandwidth, &codec) {
+            (None, _) => args.levels,
+            (Some(kbps), AnyCodec::Encodec(codec)) => Some(codec.config().levels_for(kbps)?),
+            (Some(_), _) => {
+                let problem = format!("{} has no bandwidths: use --levels", spec.name);
+                return Err(usage(problem));
+            }
+        };
+        let (codes, scales) = codec.encode_scaled(common.dtype.cast(waveform), levels)?;
         let mut file = CodesFile::new(Array::from_tensor(codes));
+        file.scales = scales
+            .map(|scales| Array::new(scales.dims(), scales.into_data().iter::<f32>().collect()))
+            .transpose()?;
         file.metadata = CodesMetadata {
             codec: Some(spec.name.clone()),
             sample_rate: Some(spec.sample_rate),

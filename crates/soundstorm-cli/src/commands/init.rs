@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use soundstorm::Preset;
-use soundstorm_codec::{CodecConfig, SpeechTokenizerConfig};
+use soundstorm_codec::{CodecConfig, DacConfig, EncodecConfig, MimiConfig, SpeechTokenizerConfig};
 use soundstorm_hub::{apply_settings, init_codec, init_model, inspect};
 use soundstorm_runtime::Job;
 
@@ -25,12 +25,17 @@ struct InitJob {
 
 /// A codec's name among the presets.
 fn codec(preset: &str) -> Option<CodecConfig> {
-    match preset {
-        "speechtokenizer" => Some(SpeechTokenizerConfig::default()),
-        "speechtokenizer-snake" => Some(SpeechTokenizerConfig::snake()),
-        _ => None,
-    }
-    .map(CodecConfig::SpeechTokenizer)
+    Some(match preset {
+        "speechtokenizer" => CodecConfig::SpeechTokenizer(SpeechTokenizerConfig::default()),
+        "speechtokenizer-snake" => CodecConfig::SpeechTokenizer(SpeechTokenizerConfig::snake()),
+        "encodec-24khz" => CodecConfig::Encodec(EncodecConfig::default()),
+        "encodec-48khz" => CodecConfig::Encodec(EncodecConfig::encodec_48khz()),
+        "dac-16khz" => CodecConfig::Dac(DacConfig::dac_16khz()),
+        "dac-24khz" => CodecConfig::Dac(DacConfig::dac_24khz()),
+        "dac-44khz" => CodecConfig::Dac(DacConfig::default()),
+        "mimi" => CodecConfig::Mimi(MimiConfig::default()),
+        _ => return None,
+    })
 }
 
 impl Job for InitJob {
@@ -46,7 +51,8 @@ impl Job for InitJob {
         } else {
             let preset: Preset = args.preset.parse().map_err(|error| {
                 usage(format!(
-                    "{error}, and the codecs speechtokenizer and speechtokenizer-snake"
+                    "{error}, and the codecs speechtokenizer, speechtokenizer-snake, \
+                     encodec-24khz, encodec-48khz, dac-16khz, dac-24khz, dac-44khz and mimi"
                 ))
             })?;
             let config = apply_settings(&preset.config(), &args.set)?;

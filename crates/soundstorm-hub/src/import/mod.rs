@@ -1,8 +1,10 @@
 //! Foreign checkpoints into folders of ours: opened, understood from their names and shapes, and
 //! converted tensor by tensor.
 
+mod codec;
 mod soundstorm_pytorch;
-mod speechtokenizer;
+
+pub(crate) use codec::{Translated, read_hub_config};
 
 use std::{
     collections::BTreeMap,
@@ -29,17 +31,32 @@ pub enum ImportFrom {
     SoundStormPytorch,
     /// A SpeechTokenizer codec.
     SpeechTokenizer,
+    /// An EnCodec, by the names of the hub or of its own package.
+    Encodec,
+    /// A DAC, likewise.
+    Dac,
+    /// A Mimi, by the names of the hub or of moshi.
+    Mimi,
 }
 
 impl ImportFrom {
     /// Every kind that can be imported.
-    pub const ALL: [Self; 2] = [Self::SoundStormPytorch, Self::SpeechTokenizer];
+    pub const ALL: [Self; 5] = [
+        Self::SoundStormPytorch,
+        Self::SpeechTokenizer,
+        Self::Encodec,
+        Self::Dac,
+        Self::Mimi,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::SoundStormPytorch => "soundstorm-pytorch",
             Self::SpeechTokenizer => "speechtokenizer",
+            Self::Encodec => "encodec",
+            Self::Dac => "dac",
+            Self::Mimi => "mimi",
         }
     }
 }
@@ -172,7 +189,7 @@ pub fn import_observed(
     let source = open_source(&checkpoint)?;
     let converted = match options.from {
         ImportFrom::SoundStormPytorch => soundstorm_pytorch::convert(source.as_ref(), options)?,
-        ImportFrom::SpeechTokenizer => speechtokenizer::convert(source.as_ref(), options)?,
+        _ => codec::convert(source.as_ref(), options)?,
     };
     let Converted {
         layout,

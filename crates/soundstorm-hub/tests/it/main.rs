@@ -1,6 +1,7 @@
 //! Integration tests: real files, whole ways through the crate.
 #![allow(clippy::unwrap_used)]
 
+mod codecs;
 mod codes_file;
 mod folder;
 mod full_size;

@@ -68,7 +68,8 @@ fn a_repository_with_conditions() {
 #[test]
 fn a_repository_without_the_files() {
     let fake = Fake::start();
-    let files = |change: &dyn Fn(&mut std::collections::BTreeMap<&str, Vec<u8>>)| {
+    type Files = std::collections::BTreeMap<&'static str, Vec<u8>>;
+    let files = |change: &dyn Fn(&mut Files)| {
         change(fake.state().commits.get_mut(FIRST).unwrap());
     };
     for terse in [false, true] {
