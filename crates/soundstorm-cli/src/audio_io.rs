@@ -27,7 +27,8 @@ pub(crate) fn read(path: &Path) -> Result<Audio> {
 }
 
 /// Audio as a codec takes it, `[1, channels, samples]`: mixed to mono for a
-/// codec of one channel, and at its sample rate.
+/// codec of one channel, mono in every channel of a codec of several, and at
+/// its sample rate.
 pub(crate) fn to_tensor<B: Backend>(
     audio: &Audio,
     spec: &CodecSpec,
@@ -36,6 +37,9 @@ pub(crate) fn to_tensor<B: Backend>(
     let audio = match spec.channels {
         1 => audio.mono(),
         channels if channels == audio.channels.len() => audio.clone(),
+        channels if audio.channels.len() == 1 => {
+            Audio::new(audio.sample_rate, vec![audio.channels[0].clone(); channels])?
+        }
         channels => bail!(
             "the codec takes {channels} channels, the audio has {}",
             audio.channels.len()

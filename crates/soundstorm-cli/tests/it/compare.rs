@@ -144,7 +144,7 @@ fn compare_refuses_what_does_not_go_together() {
         (
             ["compare", "none.safetensors", "two.safetensors"],
             1,
-            "nothing to compare",
+            "codes is empty",
         ),
         (["compare", "a.wav", "missing.wav"], 1, "no such file"),
     ] {

@@ -4,6 +4,7 @@
 
 mod backends;
 mod bad_input;
+mod codecs;
 mod compare;
 mod convert;
 mod generate;
