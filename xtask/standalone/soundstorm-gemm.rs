@@ -1,5 +1,8 @@
 //! A user of soundstorm-gemm and of nothing else.
 
+use soundstorm_gemm::{Matrix, product};
+
 fn main() {
-    println!("{:?}", soundstorm_gemm::product(&[2.0], &[3.0], [1, 1, 1]));
+    let two = Matrix::new(&[2.0], [1, 1]);
+    println!("{:?}", product(two, two));
 }

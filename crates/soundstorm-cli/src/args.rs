@@ -90,7 +90,7 @@ pub(crate) struct Doctor {
 pub(crate) struct Encode {
     /// Audio file, or - for standard input
     pub(crate) input: PathBuf,
-    /// Folder of the codec, or hf:owner/name[@revision]
+    /// Folder of the codec, or hf:owner/name@revision
     #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
     pub(crate) codec: Location,
     /// Levels to encode, coarse to fine; all of the codec's by default
@@ -108,7 +108,7 @@ pub(crate) struct Encode {
 pub(crate) struct Decode {
     /// Codes file
     pub(crate) input: PathBuf,
-    /// Folder of the codec, or hf:owner/name[@revision]
+    /// Folder of the codec, or hf:owner/name@revision
     #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
     pub(crate) codec: Location,
     /// Audio file to write (.wav or .flac), or - for standard output
@@ -164,10 +164,10 @@ pub(crate) struct Sampling {
 
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
-    /// Folder of the model, or hf:owner/name[@revision]
+    /// Folder of the model, or hf:owner/name@revision
     #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
     pub(crate) model: Location,
-    /// Folder of the codec, or hf:owner/name[@revision]; needed for audio in
+    /// Folder of the codec, or hf:owner/name@revision; needed for audio in
     /// and out
     #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
     pub(crate) codec: Option<Location>,
@@ -199,11 +199,11 @@ pub(crate) struct Generate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
-    /// Folder of the model, or hf:owner/name[@revision]; one that takes the
+    /// Folder of the model, or hf:owner/name@revision; one that takes the
     /// codec's first level
     #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
     pub(crate) model: Location,
-    /// Folder of the codec, or hf:owner/name[@revision]
+    /// Folder of the codec, or hf:owner/name@revision
     #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
     pub(crate) codec: Location,
     /// The recording whose words are kept
@@ -224,7 +224,7 @@ pub(crate) struct Convert {
 
 #[derive(Debug, Args)]
 pub(crate) struct Eval {
-    /// Folder of the model, or hf:owner/name[@revision]
+    /// Folder of the model, or hf:owner/name@revision
     #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
     pub(crate) model: Location,
     /// Codes to score it on
@@ -351,7 +351,7 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Args)]
 pub(crate) struct Info {
-    /// A model folder, a codes file, or hf:owner/name[@revision]
+    /// A model folder, a codes file, or hf:owner/name@revision
     #[arg(value_hint = ValueHint::AnyPath, value_parser = location())]
     pub(crate) path: Location,
 }
