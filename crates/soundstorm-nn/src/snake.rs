@@ -85,9 +85,11 @@ mod tests {
     fn the_kernels_equal_plain_burn() {
         let normal = Distribution::Normal(0.0, 3.0);
         let x = Tensor::<B, 3>::random([2, 7, 5003], normal, &Default::default());
+        // Both sines are within 2.6e-7 of each other; twice that, over the smallest alpha of 0.1,
+        // and what sums of up to 20 round.
         let close = |got: Tensor<B, 3>, want: Tensor<B, 3>| {
             got.into_data()
-                .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(2e-6));
+                .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(8e-6));
         };
         let got = crate::flex::elu(x.clone()).expect("f32 on flex");
         close(got, plain_elu(x.clone()));
