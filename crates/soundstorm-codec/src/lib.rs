@@ -19,6 +19,7 @@ mod error;
 mod group_norm;
 pub mod import;
 mod init;
+mod limits;
 mod lstm;
 pub mod mimi;
 mod receptive;

@@ -3,12 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::NAME;
+use crate::limits::{LIMIT, check_counts, invalid};
 use crate::{CodecSpec, ConfigError};
 
 /// Audio channels: the published codecs are all mono.
 pub(super) const CHANNELS: usize = 1;
-/// No dimension, count or rate of a codec comes near this: a larger one is a mistake in a file.
-const LIMIT: usize = 1 << 20;
 
 /// Configuration of a [`Dac`](super::Dac).
 ///
@@ -110,14 +109,6 @@ impl DacConfig {
     /// [`ConfigError::Invalid`] for a number that is zero or past any use, no
     /// strides, a stride of 1, or channels that cannot be halved once a stride.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let invalid = |key, expected, got: String| {
-            Err(ConfigError::Invalid {
-                codec: NAME,
-                key,
-                expected,
-                got,
-            })
-        };
         let counts = [
             ("sample_rate", self.sample_rate as usize),
             ("decoder_channels", self.decoder_channels),
@@ -126,11 +117,7 @@ impl DacConfig {
             ("codebook_dimension", self.codebook_dimension),
             ("num_quantizers", self.num_quantizers),
         ];
-        for (key, count) in counts {
-            if count == 0 || count > LIMIT {
-                return invalid(key, "1 to 2^20", count.to_string());
-            }
-        }
+        check_counts(NAME, &counts)?;
         let hop = self
             .strides
             .iter()
@@ -139,7 +126,7 @@ impl DacConfig {
         let too_small = self.strides.iter().any(|&stride| stride < 2);
         if self.strides.is_empty() || too_small || hop.is_none_or(|hop| hop > LIMIT) {
             let expected = "numbers of at least 2, of a product up to 2^20";
-            return invalid("strides", expected, format!("{:?}", self.strides));
+            return invalid(NAME, "strides", expected, format!("{:?}", self.strides));
         }
         // A product of up to 2^20 has at most 20 factors.
         let stages = self.strides.len();
@@ -147,6 +134,7 @@ impl DacConfig {
         if self.encoder_channels == 0 || widest.is_none_or(|widest| widest > LIMIT) {
             let expected = "at least 1, and at most 2^20 when doubled once a stride";
             return invalid(
+                NAME,
                 "encoder_channels",
                 expected,
                 self.encoder_channels.to_string(),
@@ -155,6 +143,7 @@ impl DacConfig {
         if self.decoder_channels >> stages == 0 {
             let expected = "at least 1 when halved once a stride";
             return invalid(
+                NAME,
                 "decoder_channels",
                 expected,
                 self.decoder_channels.to_string(),

@@ -3,11 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Chunking, NAME};
+use crate::limits::{LIMIT, check_counts, invalid};
 use crate::seanet::SeanetConfig;
 use crate::{ActivationKind, CodecError, CodecSpec, ConfigError, ConvNorm, PadMode, Padding};
 
-/// No dimension, count or rate of a codec comes near this: a larger one is a mistake in a file.
-const LIMIT: usize = 1 << 20;
 /// Nor does a chunk: it lies in memory many times over.
 const CHUNK_LIMIT: usize = 1 << 24;
 
@@ -187,23 +186,24 @@ impl EncodecConfig {
             ("dilation_base", self.dilation_base),
             ("compress", self.compress),
         ];
-        for (key, count) in counts {
-            if count == 0 || count > LIMIT {
-                return invalid(key, "1 to 2^20", count.to_string());
-            }
-        }
+        check_counts(NAME, &counts)?;
         if self.lstm_layers > LIMIT {
-            return invalid("lstm_layers", "0 to 2^20", self.lstm_layers.to_string());
+            return invalid(
+                NAME,
+                "lstm_layers",
+                "0 to 2^20",
+                self.lstm_layers.to_string(),
+            );
         }
         if self.bandwidths.is_empty() || self.bandwidths.contains(&0) {
             let got = format!("{:?}", self.bandwidths);
-            return invalid("bandwidths", "at least one, each above 0", got);
+            return invalid(NAME, "bandwidths", "at least one, each above 0", got);
         }
-        self.validate_network()?;
+        self.seanet().check(NAME, 1)?;
         if self.trim_right_percent > 100 || !self.causal && self.trim_right_percent != 100 {
             let expected = "0 to 100, and 100 where the codec is not causal";
             let got = self.trim_right_percent.to_string();
-            return invalid("trim_right_percent", expected, got);
+            return invalid(NAME, "trim_right_percent", expected, got);
         }
         let sound = |chunks: Chunking| {
             let Chunking { length, stride } = chunks;
@@ -212,39 +212,10 @@ impl EncodecConfig {
         match self.chunks {
             Some(chunks) if !sound(chunks) => {
                 let expected = "a length up to 2^24 and a stride from 1 to the length";
-                invalid("chunks", expected, format!("{chunks:?}"))
+                invalid(NAME, "chunks", expected, format!("{chunks:?}"))
             }
             _ => Ok(()),
         }
-    }
-
-    /// What is made of strides, filters and blocks.
-    fn validate_network(&self) -> Result<(), ConfigError> {
-        let strides = self.strides.iter();
-        let hop = strides
-            .clone()
-            .try_fold(1usize, |hop, &stride| hop.checked_mul(stride));
-        if self.strides.is_empty() || !hop.is_some_and(|hop| (1..=LIMIT).contains(&hop)) {
-            let got = format!("{:?}", self.strides);
-            return invalid("strides", "a product of 1 to 2^20", got);
-        }
-        let widest = u32::try_from(strides.len())
-            .ok()
-            .and_then(|stages| 2usize.checked_pow(stages))
-            .and_then(|times| times.checked_mul(self.filters));
-        if self.filters < self.compress || widest.is_none_or(|widest| widest > LIMIT) {
-            let expected = "at least `compress`, and at most 2^20 when doubled once a stride";
-            return invalid("filters", expected, self.filters.to_string());
-        }
-        let dilation = u32::try_from(self.residual_layers.saturating_sub(1))
-            .ok()
-            .and_then(|power| self.dilation_base.checked_pow(power));
-        if self.residual_layers > 64 || dilation.is_none_or(|dilation| dilation > LIMIT) {
-            let expected = "at most 64, and dilations up to 2^20";
-            let got = self.residual_layers.to_string();
-            return invalid("residual_layers", expected, got);
-        }
-        Ok(())
     }
 
     pub(super) fn seanet(&self) -> SeanetConfig {
@@ -275,15 +246,6 @@ impl EncodecConfig {
             bidirectional: false,
         }
     }
-}
-
-fn invalid(key: &'static str, expected: &'static str, got: String) -> Result<(), ConfigError> {
-    Err(ConfigError::Invalid {
-        codec: NAME,
-        key,
-        expected,
-        got,
-    })
 }
 
 #[cfg(test)]

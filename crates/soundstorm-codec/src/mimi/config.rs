@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::NAME;
+use crate::limits::{LIMIT, check_counts, invalid};
 use crate::seanet::SeanetConfig;
 use crate::{ActivationKind, CodecSpec, ConfigError, ConvNorm, PadMode, Padding};
 
@@ -16,8 +17,6 @@ pub(super) const RESAMPLE: usize = 2;
 pub(super) const ROTARY_THETA: f64 = 10_000.0;
 /// What the layer norms add to the variance.
 pub(super) const NORM_EPSILON: f64 = 1e-5;
-/// No dimension, count or rate of a codec comes near this: a larger one is a mistake in a file.
-const LIMIT: usize = 1 << 20;
 
 /// Configuration of a [`Mimi`](super::Mimi).
 ///
@@ -112,14 +111,6 @@ impl MimiConfig {
     /// [`ConfigError::Invalid`] for a number that is zero or past any use, no strides, heads of an
     /// odd width, or no acoustic level.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let invalid = |key, expected, got: String| {
-            Err(ConfigError::Invalid {
-                codec: NAME,
-                key,
-                expected,
-                got,
-            })
-        };
         let counts = [
             ("sample_rate", self.sample_rate as usize),
             ("kernel_size", self.kernel_size),
@@ -137,52 +128,30 @@ impl MimiConfig {
             ("num_quantizers", self.num_quantizers),
             ("semantic_quantizers", self.semantic_quantizers),
         ];
-        for (key, count) in counts {
-            if count == 0 || count > LIMIT {
-                return invalid(key, "1 to 2^20", count.to_string());
-            }
-        }
+        check_counts(NAME, &counts)?;
         if !self.dim_head.is_multiple_of(2) {
-            return invalid("dim_head", "an even number", self.dim_head.to_string());
+            return invalid(
+                NAME,
+                "dim_head",
+                "an even number",
+                self.dim_head.to_string(),
+            );
         }
         // Neither of the two is more than the limit.
         if self.heads * self.dim_head > LIMIT {
             let expected = "at most 2^20 with all heads side by side";
-            return invalid("heads", expected, self.heads.to_string());
+            return invalid(NAME, "heads", expected, self.heads.to_string());
         }
         if self.semantic_quantizers >= self.num_quantizers {
             let got = self.semantic_quantizers.to_string();
-            return invalid("semantic_quantizers", "fewer than num_quantizers", got);
-        }
-        let strides = format!("{:?}", self.strides);
-        let hop = self
-            .strides
-            .iter()
-            .try_fold(RESAMPLE, |hop, &stride| hop.checked_mul(stride));
-        if self.strides.is_empty() || !hop.is_some_and(|hop| (1..=LIMIT).contains(&hop)) {
-            return invalid("strides", "a product of 1 to 2^19", strides);
-        }
-        // A stage halves its channels inside, and doubles them towards the next.
-        let widest = u32::try_from(self.strides.len())
-            .ok()
-            .and_then(|stages| 2usize.checked_pow(stages))
-            .and_then(|times| times.checked_mul(self.filters));
-        if self.filters < COMPRESS || widest.is_none_or(|widest| widest > LIMIT) {
-            let expected = "at least 2, and at most 2^20 when doubled once a stride";
-            return invalid("filters", expected, self.filters.to_string());
-        }
-        let dilation = u32::try_from(self.residual_layers.saturating_sub(1))
-            .ok()
-            .and_then(|power| self.dilation_base.checked_pow(power));
-        if self.residual_layers > 64 || dilation.is_none_or(|dilation| dilation > LIMIT) {
-            let expected = "at most 64, and dilations up to 2^20";
             return invalid(
-                "residual_layers",
-                expected,
-                self.residual_layers.to_string(),
+                NAME,
+                "semantic_quantizers",
+                "fewer than num_quantizers",
+                got,
             );
         }
-        Ok(())
+        self.seanet().check(NAME, RESAMPLE)
     }
 
     pub(super) fn seanet(&self) -> SeanetConfig {

@@ -12,8 +12,10 @@ pub use encoder::{SeanetEncoder, SeanetEncoderStage};
 pub use residual::SeanetResidualBlock;
 pub use stream::{SeanetStageState, SeanetState};
 
+use crate::limits::{LIMIT, invalid};
 use crate::{
-    ActivationKind, ConvNorm, PadMode, PaddedConv1dConfig, Padding, TrimmedConvTranspose1dConfig,
+    ActivationKind, ConfigError, ConvNorm, PadMode, PaddedConv1dConfig, Padding,
+    TrimmedConvTranspose1dConfig,
 };
 
 /// What an encoder and its decoder have in common.
@@ -61,6 +63,37 @@ impl SeanetConfig {
     /// Channels farthest from the audio.
     pub(crate) fn widest(&self) -> usize {
         self.filters << self.strides.len()
+    }
+
+    /// Fails where strides, filters or blocks make no network.
+    ///
+    /// # Arguments
+    /// - `resampling`: how many of its frames are one of the codec's
+    pub(crate) fn check(&self, codec: &'static str, resampling: usize) -> Result<(), ConfigError> {
+        let mut strides = self.strides.iter();
+        let hop = strides.try_fold(resampling, |hop, &stride| hop.checked_mul(stride));
+        if self.strides.is_empty() || !hop.is_some_and(|hop| (1..=LIMIT).contains(&hop)) {
+            let expected = "a hop of 1 to 2^20 samples";
+            return invalid(codec, "strides", expected, format!("{:?}", self.strides));
+        }
+        // A block has fewer channels inside, and a stage doubles them towards the next.
+        let widest = u32::try_from(self.strides.len())
+            .ok()
+            .and_then(|stages| 2usize.checked_pow(stages))
+            .and_then(|times| times.checked_mul(self.filters));
+        if self.filters < self.compress || widest.is_none_or(|widest| widest > LIMIT) {
+            let expected =
+                "one at least inside a block, and at most 2^20 when doubled once a stride";
+            return invalid(codec, "filters", expected, self.filters);
+        }
+        let dilation = u32::try_from(self.residual_layers.saturating_sub(1))
+            .ok()
+            .and_then(|power| self.dilation_base.checked_pow(power));
+        if self.residual_layers > 64 || dilation.is_none_or(|dilation| dilation > LIMIT) {
+            let expected = "at most 64, and dilations up to 2^20";
+            return invalid(codec, "residual_layers", expected, self.residual_layers);
+        }
+        Ok(())
     }
 
     /// Directions of the encoder's recurrent layers.

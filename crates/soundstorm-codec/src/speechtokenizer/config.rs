@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::NAME;
+use crate::limits::{LIMIT, check_counts, invalid};
 use crate::seanet::SeanetConfig;
 use crate::{ActivationKind, CodecSpec, ConfigError, ConvNorm, PadMode, Padding};
 
@@ -12,8 +13,6 @@ const CHANNELS: usize = 1;
 const KERNEL: usize = 7;
 /// How many times narrower a residual block is inside, fixed likewise.
 const COMPRESS: usize = 2;
-/// No dimension, count or rate of a codec comes near this: a larger one is a mistake in a file.
-const LIMIT: usize = 1 << 20;
 
 /// Configuration of a [`SpeechTokenizer`](super::SpeechTokenizer).
 ///
@@ -98,14 +97,6 @@ impl SpeechTokenizerConfig {
     /// [`ConfigError::Invalid`] for a number that is zero or past any use, no
     /// strides, or both directions without recurrent layers.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let invalid = |key, expected, got: String| {
-            Err(ConfigError::Invalid {
-                codec: NAME,
-                key,
-                expected,
-                got,
-            })
-        };
         let counts = [
             ("sample_rate", self.sample_rate as usize),
             ("dimension", self.dimension),
@@ -114,47 +105,20 @@ impl SpeechTokenizerConfig {
             ("residual_kernel_size", self.residual_kernel_size),
             ("dilation_base", self.dilation_base),
         ];
-        for (key, count) in counts {
-            if count == 0 || count > LIMIT {
-                return invalid(key, "1 to 2^20", count.to_string());
-            }
-        }
+        check_counts(NAME, &counts)?;
         if self.lstm_layers > LIMIT {
-            return invalid("lstm_layers", "0 to 2^20", self.lstm_layers.to_string());
+            return invalid(
+                NAME,
+                "lstm_layers",
+                "0 to 2^20",
+                self.lstm_layers.to_string(),
+            );
         }
         if self.bidirectional && self.lstm_layers == 0 {
             let expected = "false without recurrent layers";
-            return invalid("bidirectional", expected, "true".to_owned());
+            return invalid(NAME, "bidirectional", expected, "true".to_owned());
         }
-        let strides = format!("{:?}", self.strides);
-        let hop = self
-            .strides
-            .iter()
-            .try_fold(1usize, |hop, &stride| hop.checked_mul(stride));
-        if self.strides.is_empty() || !hop.is_some_and(|hop| (1..=LIMIT).contains(&hop)) {
-            return invalid("strides", "a product of 1 to 2^20", strides);
-        }
-        // A stage halves its channels inside, and doubles them towards the next.
-        let widest = u32::try_from(self.strides.len())
-            .ok()
-            .and_then(|stages| 2usize.checked_pow(stages))
-            .and_then(|times| times.checked_mul(self.filters));
-        if self.filters < COMPRESS || widest.is_none_or(|widest| widest > LIMIT) {
-            let expected = "at least 2, and at most 2^20 when doubled once a stride";
-            return invalid("filters", expected, self.filters.to_string());
-        }
-        let dilation = u32::try_from(self.residual_layers.saturating_sub(1))
-            .ok()
-            .and_then(|power| self.dilation_base.checked_pow(power));
-        if self.residual_layers > 64 || dilation.is_none_or(|dilation| dilation > LIMIT) {
-            let expected = "at most 64, and dilations up to 2^20";
-            return invalid(
-                "residual_layers",
-                expected,
-                self.residual_layers.to_string(),
-            );
-        }
-        Ok(())
+        self.seanet().check(NAME, 1)
     }
 
     pub(super) fn seanet(&self) -> SeanetConfig {
