@@ -8,6 +8,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser},
 };
 use soundstorm::Preset;
+use soundstorm_codec::CodecPreset;
 use soundstorm_hub::{ImportFrom, Location, Setting};
 use soundstorm_runtime::{DTypeArg, DeviceArg};
 
@@ -311,6 +312,8 @@ pub(crate) enum Work {
     Encode,
     /// Codes to audio
     Decode,
+    /// Audio to codes and back, one frame after the other as they come
+    Stream,
     /// One step of training: loss, gradients, optimiser
     Train,
 }
@@ -323,9 +326,18 @@ pub(crate) struct Bench {
     /// The model's size; its weights are random
     #[arg(long, default_value = "small", value_name = "PRESET")]
     pub(crate) preset: Preset,
+    /// The codec of encode, decode and stream; its weights are random
+    #[arg(long, default_value = "speechtokenizer", value_name = "CODEC")]
+    pub(crate) codec: CodecPreset,
+    /// The codec's levels [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) levels: Option<u64>,
     /// Frames of a row
     #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) frames: u64,
+    /// A codec's audio in seconds, instead of frames
+    #[arg(long, value_name = "S", conflicts_with = "frames")]
+    pub(crate) seconds: Option<f64>,
     /// Rows
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) batch: u64,

@@ -2,7 +2,7 @@
 
 use burn::module::{Initializer, Param};
 use burn::prelude::*;
-use burn::tensor::DType;
+use soundstorm_nn::group_norm;
 
 /// Keeps a constant signal from being divided by zero, as in PyTorch.
 const EPSILON: f64 = 1e-5;
@@ -46,24 +46,8 @@ impl<B: Backend> TimeGroupNorm<B> {
     /// # Shapes
     /// - x, output: `[batch, channels, frames]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let dtype = x.dtype();
-        let x = x.cast(DType::F32);
-        let centered = x.clone() - mean(x);
-        let variance = mean(centered.clone() * centered.clone());
-        let by_channel = |param: &Param<Tensor<B, 1>>| {
-            let param = param.val().cast(DType::F32);
-            param.unsqueeze_dims::<3>(&[0, -1])
-        };
-        let y = centered / variance.add_scalar(EPSILON).sqrt();
-        (y * by_channel(&self.gamma) + by_channel(&self.beta)).cast(dtype)
+        group_norm(x, self.gamma.val(), self.beta.val(), EPSILON)
     }
-}
-
-/// `[batch, channels, frames]` to `[batch, 1, 1]`. Frames first: fewer numbers are summed in one go.
-fn mean<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 3> {
-    let [_, channels, frames] = x.dims();
-    let count = (channels * frames) as f64;
-    x.sum_dim(2).sum_dim(1).div_scalar(count)
 }
 
 #[cfg(test)]

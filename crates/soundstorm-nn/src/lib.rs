@@ -18,6 +18,7 @@ mod embedding_sum;
 #[cfg(feature = "flex")]
 mod flex;
 mod frame_mask;
+mod group_norm;
 mod heads;
 mod kth_largest;
 mod layer_norm;
@@ -41,6 +42,7 @@ pub use depthwise::depthwise;
 pub use dtype::lowest;
 pub use embedding_sum::embedding_sum;
 pub use frame_mask::frame_mask;
+pub use group_norm::group_norm;
 pub use heads::{merge_heads, split_heads};
 pub use kth_largest::kth_largest;
 pub use layer_norm::{LayerNorm, LayerNormConfig};

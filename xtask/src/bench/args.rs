@@ -19,9 +19,17 @@ pub(crate) enum Work {
     /// Codes to audio
     #[value(skip)]
     Decode,
+    /// Audio to codes and back, frame by frame
+    #[value(skip)]
+    Stream,
 }
 
 impl Work {
+    /// Whether a codec does it, and not a model.
+    pub(super) fn is_codecs(self) -> bool {
+        matches!(self, Self::Encode | Self::Decode | Self::Stream)
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
@@ -29,6 +37,7 @@ impl Work {
             Self::Train => "train",
             Self::Encode => "encode",
             Self::Decode => "decode",
+            Self::Stream => "stream",
         }
     }
 }
@@ -70,7 +79,7 @@ pub(crate) struct Args {
     /// Sweep over lengths, and over batches
     #[arg(long)]
     pub(super) sweep: bool,
-    /// Measure the codec beside other codecs
+    /// Measure the codecs beside those of other packages
     #[arg(long)]
     pub(super) codecs: bool,
     /// Run the criterion benches of layers, sampler steps and the codec

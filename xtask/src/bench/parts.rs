@@ -41,7 +41,7 @@ pub(super) fn works(groups: &[Group]) -> Part {
     }
 }
 
-/// Codecs, each on as many seconds of audio.
+/// Codecs, each on as many seconds of audio, beside its peer.
 pub(super) fn codecs(groups: &[Group]) -> Part {
     let mut rows = Vec::new();
     for group in groups {
@@ -52,22 +52,24 @@ pub(super) fn codecs(groups: &[Group]) -> Part {
                 .result
                 .as_ref()
                 .map(|timed| audio / median(&timed.seconds));
-            // Where the ratio would stand: other codecs do other work.
-            cells[5] = speed.map_or_else(|_| String::new(), |speed| format!("{speed:.1}"));
+            let speed = speed.map_or_else(|_| String::new(), |speed| format!("{speed:.1}"));
+            cells.insert(6, speed);
+            cells.insert(1, group.case.preset.clone());
             rows.push(cells);
         }
     }
-    let mut head = [HEAD.as_slice(), &DONE].concat();
-    head[5] = "audio s / s";
+    let mut head = [HEAD.as_slice(), &["audio s / s"], &DONE].concat();
+    head.insert(1, "codec");
     let seconds = groups.first().map_or(0.0, |group| group.case.seconds());
     Part {
         key: "codecs",
         title: "Codecs".to_owned(),
         text: format!(
-            "`soundstorm` stands for its SpeechTokenizer, at 16 kHz and 50 frames a second. The others are other \
-             codecs, of transformers: EnCodec at 24 kHz (75 frames), DAC at 16 kHz (50), Mimi at 24 kHz (12.5), all \
-             with 8 levels. They do other work, so there is no ratio. Each gets {seconds} s of audio; the column \
-             `audio s / s` is how much faster than it plays it goes.\n\n{}",
+            "{RATIO_NOTE} Each codec has the sizes of its published weights, random ones, and 8 levels; its peer is \
+             the package speechtokenizer for SpeechTokenizer, and transformers for the others. Each gets {seconds} s \
+             of audio; the column `audio s / s` is how much faster than it plays it goes. `stream` encodes and decodes \
+             frame by frame from the beginning on, and no frame waits for the next: of the first frame alone, and of \
+             {seconds} s. No peer does that.\n\n{}",
             table(&head, &rows)
         ),
         ..part(groups)
@@ -125,8 +127,11 @@ fn size(group: &Group) -> String {
     } = &group.case;
     let name = work.name();
     match work {
-        Work::Encode | Work::Decode => {
-            format!("{name}: {batch} x {} s of audio", group.case.seconds())
+        Work::Encode | Work::Decode | Work::Stream => {
+            format!(
+                "{name}: {preset}, {batch} x {} s of audio",
+                group.case.seconds()
+            )
         }
         Work::Generate => format!("{name}: {preset}, steps {steps}, {batch} x {frames} frames"),
         Work::Forward | Work::Train => format!("{name}: {preset}, {batch} x {frames} frames"),
@@ -177,13 +182,17 @@ mod tests {
     fn codecs_are_told_by_their_speed() {
         let part = codecs(&[group(vec![
             side("ours", Role::Ours, &[2.5]),
-            side("mimi", Role::OtherCodec, &[0.5]),
-            side("dac", Role::OtherCodec, &[]),
+            side("theirs", Role::Peer, &[5.0]),
+            side("gone", Role::Peer, &[]),
         ])]);
-        // 2 rows of 10 s
-        assert_eq!(cells(&part, " ours |")[5], "8.0");
-        assert_eq!(cells(&part, " mimi |")[5], "40.0");
-        assert_eq!(cells(&part, " dac |")[2], "failed");
+        // Codec, side, ratio, speed on 2 rows of 10 s.
+        let told = |name: &str| {
+            let cells = cells(&part, name);
+            [1, 2, 6, 7].map(|column| cells[column].clone())
+        };
+        assert_eq!(told(" ours |"), ["reference", "ours", "2.00", "8.0"]);
+        assert_eq!(told(" theirs |"), ["reference", "theirs", "1.00", "4.0"]);
+        assert_eq!(cells(&part, " gone |")[3], "failed");
         assert_eq!(part.failures.len(), 1);
     }
 }

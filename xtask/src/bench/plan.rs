@@ -5,6 +5,17 @@ use super::points::Points;
 
 /// Frames in a second, of the codec that the presets are made for.
 pub(super) const FRAMES_PER_SECOND: usize = 50;
+/// Codecs that are measured; a quick bench takes the first two.
+const CODECS: [&str; 6] = [
+    "speechtokenizer",
+    "mimi",
+    "encodec-24khz",
+    "encodec-48khz",
+    "dac-16khz",
+    "dac-44khz",
+];
+/// A codec that streams, and how long its frames are in frames of the presets.
+const STREAMED: (&str, usize) = ("mimi", 4);
 /// The length at which a sweep goes over batches.
 const BATCHES_AT: usize = 10;
 
@@ -31,7 +42,7 @@ pub(super) struct Plan {
     /// Swept, each over all points.
     pub(super) sweeps: Vec<Case>,
     pub(super) points: Points,
-    /// Encoding and decoding, beside other codecs.
+    /// Encoding and decoding, each codec beside its peer, and a streamed codec's frames.
     pub(super) codecs: Vec<Case>,
     pub(super) criterion: bool,
     pub(super) runs: usize,
@@ -54,16 +65,15 @@ impl Plan {
             _ if args.sweep || all => vec![Work::Forward],
             _ => vec![],
         };
-        let codecs = match args.codecs || all {
-            true => vec![Work::Encode, Work::Decode],
-            false => vec![],
-        };
         let cases = |works: &[Work]| works.iter().map(|&work| case(args, work)).collect();
         Self {
             works: cases(&works),
             sweeps: cases(&sweeps),
             points: points(args),
-            codecs: cases(&codecs),
+            codecs: match args.codecs || all {
+                true => codecs(args),
+                false => vec![],
+            },
             criterion: args.criterion || (all && args.program.is_none()),
             runs: args.runs.unwrap_or(if args.quick { 2 } else { 5 }),
             name: args.name.clone().unwrap_or_else(|| name(args, all)),
@@ -86,6 +96,29 @@ fn case(args: &Args, work: Work) -> Case {
         batch: args.batch.unwrap_or(batch),
         steps: args.steps.clone(),
     }
+}
+
+/// Of every codec both ways, and of one that streams its first frame and as many seconds.
+fn codecs(args: &Args) -> Vec<Case> {
+    let coded = |work, codec: &str| Case {
+        preset: codec.to_owned(),
+        ..case(args, work)
+    };
+    let mut cases = Vec::new();
+    for codec in if args.quick {
+        &CODECS[..2]
+    } else {
+        &CODECS[..]
+    } {
+        cases.extend([Work::Encode, Work::Decode].map(|work| coded(work, codec)));
+    }
+    let (codec, frame) = STREAMED;
+    let first = Case {
+        frames: frame,
+        ..coded(Work::Stream, codec)
+    };
+    cases.extend([first, coded(Work::Stream, codec)]);
+    cases
 }
 
 fn points(args: &Args) -> Points {
@@ -155,7 +188,14 @@ mod tests {
         let expect = [Work::Forward, Work::Generate, Work::Train];
         assert_eq!(works(&plan.works), expect);
         assert_eq!(works(&plan.sweeps), [Work::Forward]);
-        assert_eq!(works(&plan.codecs), [Work::Encode, Work::Decode]);
+        let codecs = works(&plan.codecs);
+        assert_eq!(codecs.len(), 2 * CODECS.len() + 2);
+        assert_eq!(codecs[..2], [Work::Encode, Work::Decode]);
+        let [.., first, long] = &plan.codecs[..] else {
+            panic!("{codecs:?}");
+        };
+        assert_eq!((first.work, first.seconds()), (Work::Stream, 0.08));
+        assert_eq!((long.work, long.seconds()), (Work::Stream, 10.0));
         assert!(plan.criterion);
         assert_eq!(plan.runs, 5);
     }
@@ -174,11 +214,11 @@ mod tests {
         assert_eq!(parts("--work generate"), (1, 0, 0, false));
         assert_eq!(parts("--sweep"), (0, 1, 0, false));
         assert_eq!(parts("--sweep --work forward,train"), (0, 2, 0, false));
-        assert_eq!(parts("--codecs"), (0, 0, 2, false));
+        assert_eq!(parts("--codecs"), (0, 0, 14, false));
         assert_eq!(parts("--criterion --work train"), (1, 0, 0, true));
         assert_eq!(
             parts("--quick"),
-            (3, 1, 2, true),
+            (3, 1, 6, true),
             "quick is a size, not a part"
         );
     }

@@ -24,13 +24,10 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The first peer's time over this side's; nothing where there is no such peer, or other work.
+    /// The first peer's time over this side's; nothing where there is no such peer.
     pub(super) fn ratio(&self, side: &Measured) -> Option<f64> {
         let peer = self.sides.iter().find(|side| side.role == Role::Peer)?;
         let timed = |side: &Measured| Some(median(&side.result.as_ref().ok()?.seconds));
-        if side.role == Role::OtherCodec {
-            return None;
-        }
         Some(timed(peer)? / timed(side)?)
     }
 
@@ -186,17 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_ratio_to_what_failed_or_did_other_work() {
+    fn there_is_no_ratio_to_what_failed() {
         let failed = group(vec![
             side("ours", Role::Ours, &[3.0]),
             side("peer", Role::Peer, &[]),
         ]);
         assert_eq!(ratios(&failed), [None, None]);
-        let second = group(vec![
-            side("peer", Role::Peer, &[3.0]),
-            side("codec", Role::OtherCodec, &[1.0]),
-        ]);
-        assert_eq!(ratios(&second), [Some(1.0), None]);
     }
 
     #[test]

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::args::{Dtype, Peer};
+use super::args::{Dtype, Peer, Work};
 use super::plan::Case;
 
 /// The peers' scripts and their pinned packages, below the workspace's root.
 pub(super) const SCRIPTS: &str = "benches/peers";
-/// The script that serves soundstorm-pytorch, and the one that serves transformers' codecs.
+/// The script that serves soundstorm-pytorch, and the one that serves the codecs of other packages.
 const MODELS: &str = "soundstorm_pytorch.py";
-const CODECS: &str = "transformers_codecs.py";
-/// The codecs that the latter knows.
-const OTHER_CODECS: [&str; 3] = ["encodec", "dac", "mimi"];
+const CODECS: &str = "codecs.py";
+/// Levels that codecs encode to and decode from: as many as each of them has.
+const CODEC_LEVELS: usize = 8;
 
 /// What a side is compared as.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,8 +20,6 @@ pub(super) enum Role {
     Ours,
     /// Another implementation, which does the same work.
     Peer,
-    /// Another codec, which does work of its own.
-    OtherCodec,
 }
 
 /// A side before it starts.
@@ -70,18 +68,15 @@ impl Setup {
         specs
     }
 
-    /// Our codec, one for each type, then each of the others for as many seconds of audio.
+    /// Ours, one for each type, then the peer's, where it has that codec and that work.
     pub(super) fn codecs(&self, case: &Case) -> Vec<Spec> {
         let mut specs = self.ours(case);
-        for (codec, python) in OTHER_CODECS.iter().zip(self.python.iter().cycle()) {
+        if let (Some(python), Some(peer)) = (&self.python, codec_peer(case)) {
             let mut command = self.script(python, CODECS, Dtype::F32);
-            command
-                .args(["--codec", codec, "--work", case.work.name()])
-                .args(["--seconds", &case.seconds().to_string()])
-                .args(["--batch", &case.batch.to_string()]);
+            codec(&mut command, case);
             specs.push(Spec {
-                name: (*codec).to_owned(),
-                role: Role::OtherCodec,
+                name: peer.to_owned(),
+                role: Role::Peer,
                 command,
             });
         }
@@ -95,7 +90,10 @@ impl Setup {
                 .args(["bench", "--serve", "--json", "--device", &self.device])
                 .args(["--dtype", dtype.name(), "--warmup", "0"]);
             self.threads(&mut command);
-            model(&mut command, case);
+            match case.work.is_codecs() {
+                true => codec(&mut command, case),
+                false => model(&mut command, case),
+            }
             Spec {
                 name: named("soundstorm", dtype),
                 role: Role::Ours,
@@ -131,12 +129,30 @@ impl Setup {
     }
 }
 
+/// The package that has a codec too; none of them streams.
+fn codec_peer(case: &Case) -> Option<&'static str> {
+    match case.preset.as_str() {
+        _ if case.work == Work::Stream => None,
+        "speechtokenizer" => Some("speechtokenizer"),
+        _ => Some("transformers"),
+    }
+}
+
 /// What ours and the script of the models call a case.
 fn model(command: &mut Command, case: &Case) {
     command
         .args(["--work", case.work.name(), "--preset", &case.preset])
         .args(["--steps", &case.steps])
         .args(["--frames", &case.frames.to_string()])
+        .args(["--batch", &case.batch.to_string()]);
+}
+
+/// What ours and the script of the codecs call a case.
+fn codec(command: &mut Command, case: &Case) {
+    command
+        .args(["--work", case.work.name(), "--codec", &case.preset])
+        .args(["--levels", &CODEC_LEVELS.to_string()])
+        .args(["--seconds", &case.seconds().to_string()])
         .args(["--batch", &case.batch.to_string()]);
 }
 
@@ -151,7 +167,6 @@ fn named(name: &str, dtype: Dtype) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::args::Work;
     use crate::process;
 
     fn setup() -> Setup {
@@ -229,13 +244,23 @@ mod tests {
 
     #[test]
     fn codecs_get_as_many_seconds() {
-        let specs = setup().codecs(&case(Work::Encode));
-        let lines = lines(&specs);
-        let others: Vec<_> = lines.iter().filter(|l| l.1 == Role::OtherCodec).collect();
-        assert_eq!(lines.len() - others.len(), 2);
-        for (codec, (name, _, line)) in OTHER_CODECS.iter().zip(others) {
-            let size = format!("--codec {codec} --work encode --seconds 1.5 --batch 2");
-            assert!(name == codec && line.contains(&size), "{line}");
+        for (codec, work, peers) in [
+            ("mimi", Work::Encode, &["transformers"][..]),
+            ("speechtokenizer", Work::Decode, &["speechtokenizer"]),
+            ("mimi", Work::Stream, &[]),
+        ] {
+            let case = Case {
+                preset: codec.to_owned(),
+                ..case(work)
+            };
+            let specs = setup().codecs(&case);
+            let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+            assert_eq!(names, [&["soundstorm", "soundstorm bf16"], peers].concat());
+            let size = format!("--codec {codec} --levels 8 --seconds 1.5 --batch 2");
+            for (_, _, line) in lines(&specs) {
+                let work = format!("--work {} {size}", work.name());
+                assert!(line.contains(&work), "{line}");
+            }
         }
     }
 

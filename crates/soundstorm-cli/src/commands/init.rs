@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use soundstorm::Preset;
-use soundstorm_codec::{CodecConfig, DacConfig, EncodecConfig, MimiConfig, SpeechTokenizerConfig};
+use soundstorm_codec::CodecPreset;
 use soundstorm_hub::{apply_settings, init_codec, init_model, inspect};
 use soundstorm_runtime::Job;
 
@@ -23,19 +23,10 @@ struct InitJob {
     common: Common,
 }
 
-/// A codec's name among the presets.
-fn codec(preset: &str) -> Option<CodecConfig> {
-    Some(match preset {
-        "speechtokenizer" => CodecConfig::SpeechTokenizer(SpeechTokenizerConfig::default()),
-        "speechtokenizer-snake" => CodecConfig::SpeechTokenizer(SpeechTokenizerConfig::snake()),
-        "encodec-24khz" => CodecConfig::Encodec(EncodecConfig::default()),
-        "encodec-48khz" => CodecConfig::Encodec(EncodecConfig::encodec_48khz()),
-        "dac-16khz" => CodecConfig::Dac(DacConfig::dac_16khz()),
-        "dac-24khz" => CodecConfig::Dac(DacConfig::dac_24khz()),
-        "dac-44khz" => CodecConfig::Dac(DacConfig::default()),
-        "mimi" => CodecConfig::Mimi(MimiConfig::default()),
-        _ => return None,
-    })
+/// What else `--preset` takes.
+fn codec_names() -> String {
+    let names: Vec<_> = CodecPreset::ALL.iter().map(|codec| codec.name()).collect();
+    format!("the codecs are {}", names.join(", "))
 }
 
 impl Job for InitJob {
@@ -43,18 +34,23 @@ impl Job for InitJob {
 
     fn run<B: Backend>(self, device: B::Device) -> Result<()> {
         let Self { args, common } = self;
-        if let Some(config) = codec(&args.preset) {
+        let codec: Result<CodecPreset, _> = args.preset.parse();
+        if let Ok(codec) = codec {
             if !args.set.is_empty() {
                 return Err(usage("--set changes models, not codecs"));
             }
-            init_codec::<B>(&config, &args.output, common.seed, args.force, &device)?;
+            init_codec::<B>(
+                &codec.config(),
+                &args.output,
+                common.seed,
+                args.force,
+                &device,
+            )?;
         } else {
-            let preset: Preset = args.preset.parse().map_err(|error| {
-                usage(format!(
-                    "{error}, and the codecs speechtokenizer, speechtokenizer-snake, \
-                     encodec-24khz, encodec-48khz, dac-16khz, dac-24khz, dac-44khz and mimi"
-                ))
-            })?;
+            let preset: Preset = args
+                .preset
+                .parse()
+                .map_err(|error| usage(format!("{error}; {}", codec_names())))?;
             let config = apply_settings(&preset.config(), &args.set)?;
             init_model::<B>(&config, &args.output, common.seed, args.force, &device)?;
         }

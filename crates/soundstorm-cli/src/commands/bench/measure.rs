@@ -17,7 +17,9 @@ use crate::output;
 struct Report {
     work: String,
     model: String,
-    frames: u64,
+    frames: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds_of_audio: Option<f64>,
     batch: u64,
     passes: usize,
     levels: usize,
@@ -50,6 +52,9 @@ pub(super) struct Subject<'a> {
     pub(super) name: &'a str,
     pub(super) parameters: usize,
     pub(super) levels: usize,
+    pub(super) frames: usize,
+    /// Of a codec's work, in each row.
+    pub(super) seconds_of_audio: Option<f64>,
 }
 
 impl BenchJob {
@@ -58,7 +63,8 @@ impl BenchJob {
         let report = |passes: usize| Report {
             work: format!("{:?}", self.args.work).to_lowercase(),
             model: subject.name.to_owned(),
-            frames: self.args.frames,
+            frames: subject.frames,
+            seconds_of_audio: subject.seconds_of_audio,
             batch: self.args.batch,
             passes,
             levels: subject.levels,

@@ -1,6 +1,7 @@
 //! `soundstorm bench`: times a piece of work on random weights, without cargo, so
 //! that the program can be carried to another machine.
 
+mod codec;
 mod measure;
 mod train;
 
@@ -10,7 +11,6 @@ use burn::{
     tensor::{Int, Tensor, TensorData, backend::Backend},
 };
 use soundstorm::{GenerateRow, SoundStorm, SoundStormConfig, maskgit::row_seed};
-use soundstorm_codec::{AnyCodec, Codec, CodecConfig, SpeechTokenizerConfig};
 use soundstorm_runtime::{
     BackendKind, DTypeArg, Job, bf16_instructions, cast_module, frame_multiple,
 };
@@ -57,7 +57,7 @@ impl Job for BenchJob {
         B::seed(&device, self.common.seed);
         match self.args.work {
             Work::Forward | Work::Generate => self.model::<B>(&device),
-            Work::Encode | Work::Decode => self.codec::<B>(&device),
+            Work::Encode | Work::Decode | Work::Stream => self.codec::<B>(&device),
             Work::Train => unreachable!("a job of its own"),
         }
     }
@@ -78,6 +78,8 @@ impl BenchJob {
             name: self.args.preset.name(),
             parameters,
             levels,
+            frames: self.args.frames as usize,
+            seconds_of_audio: None,
         };
         self.measure(&subject, once)
     }
@@ -144,43 +146,5 @@ impl BenchJob {
                 .map(|token| (token * 5 % semantic.vocab) as i64)
                 .collect(),
         )
-    }
-
-    fn codec<B: Backend>(&self, device: &B::Device) -> Result<()> {
-        let config = CodecConfig::SpeechTokenizer(SpeechTokenizerConfig::default());
-        let codec: AnyCodec<B> = cast_module(config.init(device)?, self.common.dtype);
-        let spec = codec.spec();
-        let (batch, frames) = (self.args.batch as usize, self.args.frames as usize);
-        let samples = frames * spec.hop;
-        // A chirp, quiet enough not to clip.
-        let audio: Vec<f32> = (0..batch * samples)
-            .map(|i| ((i % samples) as f32 * 0.01 * (1.0 + i as f32 * 1e-6)).sin() * 0.3)
-            .collect();
-        let audio = Tensor::<B, 3>::from_data(TensorData::new(audio, [batch, 1, samples]), device);
-        let audio = self.common.dtype.cast(audio);
-        let codes = match self.args.work {
-            Work::Decode => Some(codec.encode(audio.clone(), None)?),
-            _ => None,
-        };
-        let (parameters, levels, name) = (codec.num_params(), spec.levels, spec.name.clone());
-        B::sync(device)?;
-        let once: Once = match codes {
-            Some(codes) => Box::new(move || {
-                codec.decode(codes.clone())?;
-                B::sync(device)?;
-                Ok(1)
-            }),
-            None => Box::new(move || {
-                codec.encode(audio.clone(), None)?;
-                B::sync(device)?;
-                Ok(1)
-            }),
-        };
-        let subject = Subject {
-            name: &name,
-            parameters,
-            levels,
-        };
-        self.measure(&subject, once)
     }
 }

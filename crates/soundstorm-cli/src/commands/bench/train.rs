@@ -59,6 +59,8 @@ impl TrainJob for TrainBenchJob {
             name: job.args.preset.name(),
             parameters,
             levels,
+            frames,
+            seconds_of_audio: None,
         };
         job.measure(&subject, once)
     }
