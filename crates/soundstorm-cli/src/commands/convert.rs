@@ -9,10 +9,7 @@ use soundstorm_audio::Audio;
 use soundstorm_codec::Codec;
 use soundstorm_runtime::Job;
 
-use super::{
-    generate::{check_pair, encode_for_model},
-    load, sampling,
-};
+use super::{generate::encode_for_model, load, pair::check_pair, sampling};
 use crate::{
     args::{Common, Convert},
     audio_io, codes_io, output,
@@ -49,7 +46,7 @@ impl Job for ConvertJob {
         check_pair(&config, &spec)?;
 
         let waveform = audio_io::to_tensor::<B>(&source, &spec, &device)?;
-        let codes = codec.encode(common.dtype.cast(waveform), Some(1))?;
+        let (codes, scales) = codec.encode_scaled(common.dtype.cast(waveform), Some(1))?;
         let words = codes_io::from_tensor(codes).remove(0).remove(0);
         let (semantic, codes) =
             encode_for_model(&args.prompt, &config, &codec, common.dtype, &device)?;
@@ -68,8 +65,12 @@ impl Job for ConvertJob {
         drop(progress);
         let mut levels = generated.remove(0);
         levels.insert(0, words);
-        let waveform = codec.decode(codes_io::row_tensor::<B>(&levels, &device))?;
-        let converted = audio_io::from_tensor(&waveform, 0, None, &spec)?;
+        // At the loudness of the source, where a codec keeps it apart from the codes.
+        let waveform = codec.decode_scaled(codes_io::row_tensor::<B>(&levels, &device), scales)?;
+        let mut converted = audio_io::from_tensor(&waveform, 0, None, &spec)?;
+        if source.channels.len() == 1 {
+            converted = converted.mono();
+        }
         let converted = fit(&converted.resample(source.sample_rate)?, source.frames())?;
         audio_io::write(&args.output, &converted, args.wav.wav_format)?;
         if common.json {

@@ -9,7 +9,7 @@ use soundstorm_codec::{AnyCodec, Codec, CodecSpec};
 use soundstorm_hub::{CodesFile, CodesMetadata};
 use soundstorm_runtime::{DTypeArg, Job};
 
-use super::{load, sampling};
+use super::{load, pair::check_pair, sampling};
 use crate::{
     args::{Common, Generate},
     audio_io, codes_io, output,
@@ -110,23 +110,6 @@ impl Job for GenerateJob {
         }
         Ok(())
     }
-}
-
-/// A codec fits a model: the same codebooks, and enough levels.
-pub(super) fn check_pair(config: &SoundStormConfig, spec: &CodecSpec) -> Result<()> {
-    ensure!(
-        spec.codebook_size == config.codebook_size,
-        "the codec has codebooks of {}, the model of {}",
-        spec.codebook_size,
-        config.codebook_size
-    );
-    let needed = codes_io::codec_levels(config);
-    ensure!(
-        spec.levels >= needed,
-        "the model needs a codec of at least {needed} levels, this one has {}",
-        spec.levels
-    );
-    Ok(())
 }
 
 /// A recording as a model's prompt: its codes, split where the model takes the

@@ -26,6 +26,10 @@ pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
         Folder::Codec(codec) => ("codec", serde_json::to_value(codec)?, &codec.imported),
         other => bail!("{}: unknown kind of folder {other:?}", args.path),
     };
+    let spec = match &info.folder {
+        Folder::Codec(codec) => Some(codec.config.spec()),
+        _ => None,
+    };
     if common.json {
         return output::json(&serde_json::json!({
             "kind": kind,
@@ -34,6 +38,15 @@ pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
             "bytes": info.bytes,
             "sha256": info.sha256,
             "metadata": info.metadata,
+            "spec": spec.as_ref().map(|spec| serde_json::json!({
+                "name": spec.name,
+                "sample_rate": spec.sample_rate,
+                "channels": spec.channels,
+                "hop": spec.hop,
+                "frame_rate": spec.frame_rate(),
+                "levels": spec.levels,
+                "codebook_size": spec.codebook_size,
+            })),
             "config": config,
         }));
     }
@@ -46,6 +59,17 @@ pub(crate) fn run(args: &Info, common: &Common) -> Result<()> {
         output::say(&format!(
             "imported    from {} ({}): {} tensors, {} parameters",
             imported.file, imported.layout, imported.tensors, imported.parameters
+        ))?;
+    }
+    if let Some(spec) = spec {
+        output::say(&format!(
+            "codec       {} Hz, {} channels, {} samples a frame ({} frames a second), {} levels of {} codes",
+            spec.sample_rate,
+            spec.channels,
+            spec.hop,
+            spec.frame_rate(),
+            spec.levels,
+            spec.codebook_size
         ))?;
     }
     for (key, value) in &info.metadata {

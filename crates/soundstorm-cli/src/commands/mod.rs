@@ -14,6 +14,7 @@ mod import;
 mod info;
 mod init;
 mod load;
+mod pair;
 mod plot;
 mod sampling;
 
