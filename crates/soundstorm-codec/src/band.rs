@@ -7,13 +7,13 @@ use burn::prelude::*;
 use burn::tensor::DType;
 use soundstorm_nn::{AttendOptions, attend, lowest};
 
-/// Queries of one block.
-const BLOCK: usize = 128;
+/// Queries of one block, unless it is made with fewer.
+pub(crate) const BLOCK: usize = 128;
 
 /// Which keys each query of a piece attends to: itself and the frames before it, as many as make a
 /// window.
 #[derive(Debug, Clone)]
-pub(super) struct Band<B: Backend> {
+pub(crate) struct Band<B: Backend> {
     blocks: Vec<Block<B>>,
 }
 
@@ -26,16 +26,28 @@ struct Block<B: Backend> {
 
 impl<B: Backend> Band<B> {
     /// For `frames` queries; their keys are preceded by `past` others.
-    pub(super) fn new(
+    pub(crate) fn new(
         past: usize,
         frames: usize,
         window: usize,
         heads: usize,
         device: &B::Device,
     ) -> Self {
-        let mut blocks: Vec<Block<B>> = Vec::with_capacity(frames.div_ceil(BLOCK));
-        for start in (0..frames).step_by(BLOCK) {
-            let queries = start..frames.min(start + BLOCK);
+        Self::in_blocks(BLOCK, past, frames, window, heads, device)
+    }
+
+    /// [`Band::new`], `block` queries at a time.
+    pub(crate) fn in_blocks(
+        block: usize,
+        past: usize,
+        frames: usize,
+        window: usize,
+        heads: usize,
+        device: &B::Device,
+    ) -> Self {
+        let mut blocks: Vec<Block<B>> = Vec::with_capacity(frames.div_ceil(block));
+        for start in (0..frames).step_by(block) {
+            let queries = start..frames.min(start + block);
             let keys = (past + start + 1).saturating_sub(window)..past + queries.end;
             // How many keys of the block come before its first query.
             let before = past + start - keys.start;
@@ -60,21 +72,49 @@ impl<B: Backend> Band<B> {
         Self { blocks }
     }
 
+    /// Adds `bias` to the scores of every block.
+    ///
+    /// # Arguments
+    /// - `bias`: from the keys before a block's first query and its queries to
+    ///   `[1, heads, queries, before + queries]`
+    pub(crate) fn with_bias(mut self, bias: impl Fn(usize, usize) -> Tensor<B, 4>) -> Self {
+        for block in &mut self.blocks {
+            let queries = block.queries.len();
+            let bias = bias(block.keys.len() - queries, queries);
+            block.options.bias = Some(match block.options.bias.take() {
+                Some(hidden) => hidden + bias,
+                None => bias,
+            });
+        }
+        self
+    }
+
     /// # Shapes
     /// - query, output: `[batch, heads, frames, dim_head]`
     /// - key, value: `[batch, heads, past + frames, dim_head]`
-    pub(super) fn attend(
+    pub(crate) fn attend(
         &self,
         query: &Tensor<B, 4>,
         key: &Tensor<B, 4>,
         value: &Tensor<B, 4>,
     ) -> Tensor<B, 4> {
+        self.attend_turned(query, key, value, |query, key| [query, key])
+    }
+
+    /// [`Band::attend`], with the queries and the keys of each block as `turn` leaves them. Its
+    /// last key stands where its last query does.
+    pub(crate) fn attend_turned(
+        &self,
+        query: &Tensor<B, 4>,
+        key: &Tensor<B, 4>,
+        value: &Tensor<B, 4>,
+        turn: impl Fn(Tensor<B, 4>, Tensor<B, 4>) -> [Tensor<B, 4>; 2],
+    ) -> Tensor<B, 4> {
         let part =
             |x: &Tensor<B, 4>, range: &Range<usize>| x.clone().narrow(2, range.start, range.len());
         let block = |block: &Block<B>| {
-            let query = part(query, &block.queries);
-            let (key, value) = (part(key, &block.keys), part(value, &block.keys));
-            attend(query, key, value, &block.options)
+            let [query, key] = turn(part(query, &block.queries), part(key, &block.keys));
+            attend(query, key, part(value, &block.keys), &block.options)
         };
         Tensor::cat(self.blocks.iter().map(block).collect(), 2)
     }
