@@ -3,7 +3,9 @@
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use soundstorm::Preset;
-use soundstorm_codec::{CodecConfig, DacConfig, EncodecConfig, MimiConfig, SpeechTokenizerConfig};
+use soundstorm_codec::{
+    CodecConfig, DacConfig, EncodecConfig, MimiConfig, SoundStreamConfig, SpeechTokenizerConfig,
+};
 use soundstorm_hub::{apply_settings, init_codec, init_model, inspect};
 use soundstorm_runtime::Job;
 
@@ -34,6 +36,8 @@ fn codec(preset: &str) -> Option<CodecConfig> {
         "dac-24khz" => CodecConfig::Dac(DacConfig::dac_24khz()),
         "dac-44khz" => CodecConfig::Dac(DacConfig::default()),
         "mimi" => CodecConfig::Mimi(MimiConfig::default()),
+        "soundstream" => CodecConfig::SoundStream(SoundStreamConfig::default()),
+        "soundstream-musiclm" => CodecConfig::SoundStream(SoundStreamConfig::musiclm()),
         _ => return None,
     })
 }
@@ -52,7 +56,8 @@ impl Job for InitJob {
             let preset: Preset = args.preset.parse().map_err(|error| {
                 usage(format!(
                     "{error}, and the codecs speechtokenizer, speechtokenizer-snake, \
-                     encodec-24khz, encodec-48khz, dac-16khz, dac-24khz, dac-44khz and mimi"
+                     encodec-24khz, encodec-48khz, dac-16khz, dac-24khz, dac-44khz, mimi, \
+                     soundstream and soundstream-musiclm"
                 ))
             })?;
             let config = apply_settings(&preset.config(), &args.set)?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DECODER_KERNEL, ENCODER_KERNEL, KERNEL, NAME, UNITS};
+use super::{CHANNELS, DECODER_KERNEL, ENCODER_KERNEL, KERNEL, NAME, UNITS};
 use crate::limits::{LIMIT, check_counts, invalid};
 use crate::{CodecSpec, ConfigError, PadMode};
 
@@ -25,8 +25,6 @@ const STEEPEST: usize = 64;
 pub struct SoundStreamConfig {
     /// Samples per second.
     pub sample_rate: u32,
-    /// Channels of the audio.
-    pub audio_channels: usize,
     /// Channels beside the audio.
     pub channels: usize,
     /// How many times as many there are after each stage of the encoder, the one nearest to the
@@ -69,7 +67,6 @@ impl Default for SoundStreamConfig {
     fn default() -> Self {
         Self {
             sample_rate: 16_000,
-            audio_channels: 1,
             channels: 32,
             channel_multipliers: vec![2, 4, 8, 16],
             strides: vec![2, 4, 5, 8],
@@ -104,7 +101,9 @@ impl SoundStreamConfig {
 
     /// Samples per frame.
     pub fn hop(&self) -> usize {
-        self.strides.iter().product()
+        // A configuration that was not validated may have any numbers.
+        let strides = self.strides.iter();
+        strides.fold(1, |hop, &stride| hop.saturating_mul(stride))
     }
 
     /// The codec in numbers. Levels are those of all groups, one group after another.
@@ -112,9 +111,9 @@ impl SoundStreamConfig {
         CodecSpec {
             name: NAME.to_owned(),
             sample_rate: self.sample_rate,
-            channels: self.audio_channels,
+            channels: CHANNELS,
             hop: self.hop(),
-            levels: self.groups * self.num_quantizers,
+            levels: self.groups.saturating_mul(self.num_quantizers),
             codebook_size: self.codebook_size,
         }
     }
@@ -162,7 +161,6 @@ impl SoundStreamConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let counts = [
             ("sample_rate", self.sample_rate as usize),
-            ("audio_channels", self.audio_channels),
             ("channels", self.channels),
             ("dimension", self.dimension),
             ("groups", self.groups),
@@ -259,7 +257,7 @@ impl SoundStreamConfig {
         let widest = channels.iter().copied().max().unwrap_or_default();
         let taps = self.strides.iter().map(|stride| 2 * stride);
         let taps = taps.max().unwrap_or_default().max(KERNEL);
-        if product(&[widest, widest.max(self.audio_channels), taps]) > LARGEST {
+        if product(&[widest, widest, taps]) > LARGEST {
             let expected = "convolutions of at most 2^30 numbers";
             return invalid(NAME, "channels", expected, self.channels);
         }
@@ -327,8 +325,6 @@ mod tests {
             }
         };
         check("sample_rate", |c| c.sample_rate = 0);
-        check("audio_channels", |c| c.audio_channels = 0);
-        check("audio_channels", |c| c.audio_channels = usize::MAX);
         check("channels", |c| c.channels = 0);
         check("channels", |c| c.channels = 1 << 16);
         check("dimension", |c| c.dimension = 0);

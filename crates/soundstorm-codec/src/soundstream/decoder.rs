@@ -4,7 +4,7 @@
 use burn::prelude::*;
 
 use super::residual::SoundStreamResidualUnit;
-use super::{DECODER_KERNEL, KERNEL, SoundStreamConfig};
+use super::{CHANNELS, DECODER_KERNEL, KERNEL, SoundStreamConfig};
 use crate::receptive::Window;
 use crate::{
     PaddedConv1d, PaddedConv1dConfig, Padding, TrimmedConvTranspose1d, TrimmedConvTranspose1dConfig,
@@ -50,7 +50,7 @@ impl Convolutions {
         Self {
             input: config.conv(config.dimension, last, DECODER_KERNEL),
             upsample: stages.map(upsample).collect(),
-            output: config.conv(channels[0], config.audio_channels, KERNEL),
+            output: config.conv(channels[0], CHANNELS, KERNEL),
         }
     }
 }
@@ -87,7 +87,7 @@ impl SoundStreamConfig {
 impl<B: Backend> SoundStreamDecoder<B> {
     /// # Shapes
     /// - x: `[batch, dimension, frames]`
-    /// - output: `[batch, audio_channels, frames * hop]`, not limited to ±1
+    /// - output: `[batch, 1, frames * hop]`, not limited to ±1
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let mut x = self.input.forward(x);
         for stage in &self.stages {

@@ -4,7 +4,7 @@
 use burn::prelude::*;
 
 use super::residual::SoundStreamResidualUnit;
-use super::{ENCODER_KERNEL, KERNEL, SoundStreamConfig};
+use super::{CHANNELS, ENCODER_KERNEL, KERNEL, SoundStreamConfig};
 use crate::receptive::Window;
 use crate::{PadMode, PaddedConv1d, PaddedConv1dConfig};
 
@@ -49,7 +49,7 @@ impl Convolutions {
         let stages = config.strides.iter().zip(channels.windows(2));
         let last = channels[channels.len() - 1];
         Self {
-            input: config.conv(config.audio_channels, channels[0], KERNEL),
+            input: config.conv(CHANNELS, channels[0], KERNEL),
             downsample: stages.map(downsample).collect(),
             output: config.conv(last, config.dimension, ENCODER_KERNEL),
         }
@@ -87,7 +87,7 @@ impl SoundStreamConfig {
 
 impl<B: Backend> SoundStreamEncoder<B> {
     /// # Shapes
-    /// - audio: `[batch, audio_channels, frames * hop]`
+    /// - audio: `[batch, 1, frames * hop]`
     /// - output: `[batch, dimension, frames]`
     pub fn forward(&self, audio: Tensor<B, 3>) -> Tensor<B, 3> {
         let mut x = self.input.forward(audio);

@@ -3,7 +3,7 @@
 //! What they hold beside the codec is left behind on purpose, see [`is_ignored`].
 
 use super::squeeze_excite::inner;
-use super::{DECODER_KERNEL, ENCODER_KERNEL, KERNEL, SoundStreamConfig, UNITS};
+use super::{CHANNELS, DECODER_KERNEL, ENCODER_KERNEL, KERNEL, SoundStreamConfig, UNITS};
 use crate::import::{ImportRule, ImportSource};
 
 /// How each parameter of [`SoundStream`](super::SoundStream) comes out of a checkpoint.
@@ -59,7 +59,7 @@ impl Plan<'_> {
     fn encoder(&mut self) {
         let config = self.config;
         let channels = config.stage_channels();
-        let input = [channels[0], config.audio_channels, KERNEL];
+        let input = [channels[0], CHANNELS, KERNEL];
         self.conv("encoder.input", "encoder.0.conv", input);
         for (stage, stride) in config.strides.iter().enumerate() {
             let path = format!("encoder.stages.{stage}");
@@ -95,7 +95,7 @@ impl Plan<'_> {
             self.same(format!("{up}.bias"), format!("{name}.0.conv.bias"), &[to]);
             self.residuals(&path, &name, 1, to);
         }
-        let output = [config.audio_channels, channels[0], KERNEL];
+        let output = [CHANNELS, channels[0], KERNEL];
         let name = format!("decoder.{}.conv", stages + 1);
         self.conv("decoder.output", &name, output);
     }

@@ -37,6 +37,8 @@ use crate::{
 /// The codec's name in a [`CodecSpec`], a configuration's `model_type` and errors.
 pub const NAME: &str = "soundstream";
 
+/// Audio channels: the package flattens all others to rows of a batch.
+const CHANNELS: usize = 1;
 /// Taps of the convolutions beside the audio and of the dilated ones.
 const KERNEL: usize = 7;
 /// Taps of the encoder's last convolution.
@@ -103,7 +105,7 @@ impl<B: Backend> SoundStream<B> {
     /// What the quantizer is given.
     ///
     /// # Shapes
-    /// - audio: `[batch, audio_channels, samples]`
+    /// - audio: `[batch, 1, samples]`
     /// - output: `[batch, dimension, ceil(samples / hop)]`
     ///
     /// # Errors

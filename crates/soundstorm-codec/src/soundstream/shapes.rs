@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{NAME, SoundStreamConfig};
+use super::{CHANNELS, NAME, SoundStreamConfig};
 use crate::ConfigError;
 
 /// The shapes of a checkpoint's tensors, by name.
@@ -51,8 +51,10 @@ impl SoundStreamConfig {
     pub fn from_shapes(shapes: &BTreeMap<String, Vec<usize>>) -> Result<Self, ShapesError> {
         check_options(shapes)?;
         let [channels, audio_channels, _] = shape(shapes, "encoder.0.conv.weight".to_owned())?;
+        if audio_channels != CHANNELS {
+            return Err(unsupported("input_channels", "1", audio_channels).into());
+        }
         let mut config = Self {
-            audio_channels,
             channels,
             channel_multipliers: Vec::new(),
             strides: Vec::new(),
@@ -60,7 +62,7 @@ impl SoundStreamConfig {
             ..Self::default()
         };
         let stage = |stage: usize| format!("encoder.{stage}.3.conv.weight");
-        let stages = count(shapes, |index| stage(index + 1));
+        let stages = count(shapes, |index| format!("encoder.{}.0.", index + 1));
         for index in 1..=stages {
             let got @ [outputs, _, taps] = shape(shapes, stage(index))?;
             let whole = |size: usize, of: usize, expected| match of > 0 && size.is_multiple_of(of) {
@@ -79,8 +81,7 @@ impl SoundStreamConfig {
         }
         [config.dimension, _, _] = shape(shapes, format!("encoder.{}.conv.weight", stages + 1))?;
 
-        let layer = |index: usize| format!("encoder_attn.layers.{index}.0.to_qkv.weight");
-        config.attention_layers = count(shapes, layer);
+        config.attention_layers = count(shapes, |layer| format!("encoder_attn.layers.{layer}."));
         if config.attention_layers > 0 {
             let first = |part: &str| format!("encoder_attn.layers.0.0.{part}");
             [config.dim_head] = shape(shapes, first("q_scale"))?;
@@ -89,18 +90,22 @@ impl SoundStreamConfig {
                 shapes.contains_key("encoder_attn.pos_bias.mlp.0.weight");
         }
 
-        let codebook =
-            |group: usize, level: usize| format!("rq.rvqs.{group}.layers.{level}._codebook.embed");
-        [_, config.codebook_size, _] = shape(shapes, codebook(0, 0))?;
-        config.groups = count(shapes, |group| codebook(group, 0));
-        config.num_quantizers = count(shapes, |level| codebook(0, level));
+        let first = "rq.rvqs.0.layers.0._codebook.embed".to_owned();
+        [_, config.codebook_size, _] = shape(shapes, first)?;
+        config.groups = count(shapes, |group| format!("rq.rvqs.{group}."));
+        config.num_quantizers = count(shapes, |level| format!("rq.rvqs.0.layers.{level}."));
         Ok(config)
     }
 }
 
-/// How many of the names, from the first on, are there.
-fn count(shapes: &Shapes, name: impl Fn(usize) -> String) -> usize {
-    let there = |index: &usize| shapes.contains_key(&name(*index));
+/// How many of the beginnings of names, from the first on, some name has: a part of which a tensor
+/// is missing counts.
+fn count(shapes: &Shapes, beginning: impl Fn(usize) -> String) -> usize {
+    let there = |index: &usize| {
+        let beginning = beginning(*index);
+        let next = shapes.range(beginning.clone()..).next();
+        next.is_some_and(|(name, _)| name.starts_with(&beginning))
+    };
     (0..).take_while(there).count()
 }
 
@@ -120,16 +125,18 @@ fn shape<const D: usize>(shapes: &Shapes, name: String) -> Result<[usize; D], Sh
     shape.as_slice().try_into().map_err(wrong)
 }
 
+fn unsupported(key: &'static str, supported: &'static str, got: impl ToString) -> ConfigError {
+    ConfigError::Unsupported {
+        codec: NAME,
+        key,
+        supported,
+        got: got.to_string(),
+    }
+}
+
 /// Fails for an option of the package that changes the network in a way that is not implemented.
 fn check_options(shapes: &Shapes) -> Result<(), ConfigError> {
-    let unsupported = |key| {
-        Err(ConfigError::Unsupported {
-            codec: NAME,
-            key,
-            supported: "its default",
-            got: "set".to_owned(),
-        })
-    };
+    let unsupported = |key| Err(unsupported(key, "without it", "used"));
     let any = |of: fn(&str) -> bool| shapes.keys().any(|name| of(name));
     if any(|name| name.starts_with("encoder.") && name.contains(".fn.fn.")) {
         return unsupported("use_gate_loop_layers");
@@ -209,6 +216,9 @@ mod tests {
         assert!(error.to_string().contains("a multiple"), "{error}");
         let error = change("encoder.0.conv.weight", &[0, 1, 7]).unwrap_err();
         assert!(error.to_string().contains("a multiple"), "{error}");
+        let error = change("encoder.0.conv.weight", &[32, 2, 7]).unwrap_err();
+        let message = "soundstream configuration: input_channels = 2 is not supported, only 1";
+        assert_eq!(error.to_string(), message);
         let none = SoundStreamConfig::from_shapes(&Shapes::new()).unwrap_err();
         assert!(matches!(none, ShapesError::Missing(_)));
     }
