@@ -171,8 +171,6 @@ mod tests {
             };
             let (query, key, value) =
                 (random(frames), random(past + frames), random(past + frames));
-            let band = Band::new(past, frames, window, 3, &device);
-            let got = band.attend(&query, &key, &value);
             let alone = (0..frames).map(|frame| {
                 let start = (past + frame + 1).saturating_sub(window);
                 let part = |x: &Tensor<B, 4>| x.clone().narrow(2, start, past + frame + 1 - start);
@@ -180,8 +178,46 @@ mod tests {
                 attend(query, part(&key), part(&value), &AttendOptions::default())
             });
             let want = Tensor::cat(alone.collect(), 2).into_data();
-            got.into_data()
-                .assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-5));
+            for block in [BLOCK, 3] {
+                let band = Band::in_blocks(block, past, frames, window, 3, &device);
+                band.attend(&query, &key, &value)
+                    .into_data()
+                    .assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-5));
+            }
         }
+    }
+
+    /// With a bias for the frame itself and none for others, or queries that no key answers to.
+    #[test]
+    fn a_bias_and_turned_blocks_count() {
+        let device = Default::default();
+        let (frames, window) = (11, 5);
+        let random = || Tensor::<B, 4>::random([1, 2, frames, 4], Distribution::Default, &device);
+        let (query, key, value) = (random(), random(), random());
+        let band = Band::<B>::in_blocks(3, 0, frames, window, 2, &device);
+        let own = |before: usize, queries: usize| {
+            let own = Tensor::<B, 2>::eye(before + queries, &device) * 1e4;
+            let own = own.narrow(0, before, queries);
+            own.unsqueeze::<4>()
+                .expand([1, 2, queries, before + queries])
+        };
+        let biased = band.clone().with_bias(own).attend(&query, &key, &value);
+        let close = Tolerance::absolute(1e-5);
+        biased
+            .into_data()
+            .assert_approx_eq::<f32>(&value.to_data(), close);
+
+        let turned = band.attend_turned(&query, &key, &value, |query, key| [query * 0.0, key]);
+        let mean = |frame: usize| {
+            let first = (frame + 1).saturating_sub(window);
+            value
+                .clone()
+                .narrow(2, first, frame + 1 - first)
+                .mean_dim(2)
+        };
+        let means = Tensor::cat((0..frames).map(mean).collect(), 2);
+        turned
+            .into_data()
+            .assert_approx_eq::<f32>(&means.into_data(), close);
     }
 }

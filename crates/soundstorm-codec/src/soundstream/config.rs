@@ -329,7 +329,10 @@ mod tests {
         check("channels", |c| c.channels = 1 << 16);
         check("dimension", |c| c.dimension = 0);
         check("dimension", |c| c.dimension = 1 << 19);
-        check("dimension", |c| c.codebook_size = 1 << 20);
+        check("dimension", |c| {
+            c.codebook_size = 1 << 20;
+            c.dimension = 2048;
+        });
         check("groups", |c| c.groups = 0);
         check("groups", |c| c.groups = 3);
         check("num_quantizers", |c| c.num_quantizers = 0);

@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 use burn::tensor::Distribution;
-use soundstorm_codec::{AnyCodec, Codec, Context, Convolutional};
+use soundstorm_codec::{AnyCodec, Codec, Context, Convolutional, SoundStreamConfig};
 
 use super::fixture::{Fixture, VARIANTS};
 use crate::support::{B, assert_close};
@@ -80,4 +80,15 @@ fn the_contexts_are_as_wide_as_needed_and_no_wider() {
             "{variant}"
         );
     }
+}
+
+/// A window, and what the convolutions reach.
+#[test]
+fn the_default_needs_nothing_later() {
+    // Weights are drawn when they are used, so this codec takes no memory.
+    let codec = SoundStreamConfig::default().init::<B>(&Default::default());
+    let codec = codec.unwrap();
+    let before = |left| Context { left, right: 0 };
+    assert_eq!(codec.encoder_context(), before(128 + 16));
+    assert_eq!(codec.decoder_context(), before(128 + 20));
 }
