@@ -130,23 +130,38 @@ impl SoundStreamConfig {
         self.attention_scale_base.unwrap_or(self.window / 2)
     }
 
-    /// The fewest frames whose signal is everywhere longer than what is mirrored before it.
-    pub(super) fn shortest(&self) -> usize {
-        // Samples at a place, `per_frame` of them to a frame, of which `padding` are mirrored.
-        let frames = |padding: usize, per_frame: usize| padding / per_frame + 1;
-        let plain = |kernel: usize, dilation: usize, per_frame| match self.pad_mode {
-            PadMode::Reflect => frames((kernel - 1) * dilation, per_frame),
-            PadMode::Zero => 1,
-        };
-        let dilations = self.encoder_dilations.iter();
-        let widest = dilations.chain(&self.decoder_dilations).copied().max();
-        let widest = widest.unwrap_or(1);
-        let mut shortest = plain(ENCODER_KERNEL, 1, 1).max(plain(DECODER_KERNEL, 1, 1));
+    /// The fewest frames that can be encoded: everywhere in the encoder the signal is longer than
+    /// what is mirrored before it.
+    pub(super) fn shortest_encoded(&self) -> usize {
+        let mut shortest = self.shortest(ENCODER_KERNEL, &self.encoder_dilations);
         let mut per_frame = self.hop();
         for stride in &self.strides {
-            let units = plain(KERNEL, widest, per_frame);
-            // A strided convolution has twice its stride of taps, and pads by one stride.
-            shortest = shortest.max(units).max(frames(*stride, per_frame));
+            // A strided convolution has twice its stride of taps, and mirrors one stride.
+            shortest = shortest.max(stride / per_frame + 1);
+            per_frame /= stride;
+        }
+        shortest
+    }
+
+    /// The same of the decoder.
+    pub(super) fn shortest_decoded(&self) -> usize {
+        self.shortest(DECODER_KERNEL, &self.decoder_dilations)
+    }
+
+    /// Of one side's convolutions without a stride.
+    ///
+    /// # Arguments
+    /// - `kernel`: taps of the convolution beside the vectors
+    fn shortest(&self, kernel: usize, dilations: &[usize]) -> usize {
+        if self.pad_mode == PadMode::Zero {
+            return 1;
+        }
+        let widest = dilations.iter().copied().max().unwrap_or(1);
+        let mirrored = (KERNEL - 1) * widest;
+        let mut shortest = kernel;
+        let mut per_frame = self.hop();
+        for stride in &self.strides {
+            shortest = shortest.max(mirrored / per_frame + 1);
             per_frame /= stride;
         }
         shortest
@@ -295,23 +310,21 @@ mod tests {
         assert_eq!(spec.frame_rate(), 50.0);
     }
 
-    /// The stage of 8 samples a frame mirrors 54 of them: 7 frames are the first to have more.
+    /// The stage of 8 samples a frame mirrors 54 of them: 7 frames are the first to have more. The
+    /// decoder's first convolution mirrors 6 frames, the encoder's last 2.
     #[test]
     fn a_signal_must_be_longer_than_what_is_mirrored() {
-        let check = |frames: usize, change: fn(&mut SoundStreamConfig)| {
+        let check = |encoded: usize, decoded: usize, change: fn(&mut SoundStreamConfig)| {
             let mut config = SoundStreamConfig::default();
             change(&mut config);
-            assert_eq!(config.shortest(), frames, "{config:?}");
+            assert_eq!(config.shortest_encoded(), encoded, "{config:?}");
+            assert_eq!(config.shortest_decoded(), decoded, "{config:?}");
         };
-        check(7, |_| {});
-        check(7, |c| c.encoder_dilations = vec![1]);
-        check(13, |c| c.decoder_dilations = vec![1, 17]);
-        check(2, |c| c.pad_mode = PadMode::Zero);
-        // Six are mirrored before the decoder's first convolution, and less elsewhere.
-        check(7, |c| {
-            c.encoder_dilations = vec![1];
-            c.decoder_dilations = vec![1];
-        });
+        check(7, 7, |_| {});
+        check(3, 7, |c| c.encoder_dilations = vec![1]);
+        check(7, 13, |c| c.decoder_dilations = vec![1, 17]);
+        // A strided convolution of one frame mirrors all of it.
+        check(2, 1, |c| c.pad_mode = PadMode::Zero);
     }
 
     #[test]

@@ -52,7 +52,7 @@ const UNITS: usize = 3;
 ///
 /// Audio is filled up with zeros to whole frames before it is encoded, where the package cuts off
 /// what is more. Signals too short to be mirrored are filled up, too, and cut afterwards; the
-/// package fails there. Nothing looks ahead, so neither changes the other frames.
+/// package fails there. No layer looks ahead, so other frames stay as they are.
 ///
 /// Levels are counted over all groups, the levels of one group after another. With several groups
 /// their number is a multiple of the groups': as many of each group's coarsest.
@@ -115,7 +115,7 @@ impl<B: Backend> SoundStream<B> {
         spec.check_audio(&audio)?;
         let [_, _, samples] = audio.dims();
         let frames = spec.frames(samples);
-        let filled = frames.max(self.config.shortest()) * spec.hop;
+        let filled = frames.max(self.config.shortest_encoded()) * spec.hop;
         // Weights may have been cast to fewer bits than the audio.
         let audio = audio.cast(self.encoder.input.weight.val().dtype());
         let x = self.encoder.forward(pad_zeros(audio, 0, filled - samples));
@@ -176,7 +176,7 @@ impl<B: Backend> Codec<B> for SoundStream<B> {
     fn decode(&self, codes: Tensor<B, 3, Int>) -> Result<Tensor<B, 3>, CodecError> {
         let x = self.embed_codes(codes)?;
         let [_, _, frames] = x.dims();
-        let missing = self.config.shortest().saturating_sub(frames);
+        let missing = self.config.shortest_decoded().saturating_sub(frames);
         let x = pad_zeros(x, 0, missing);
         let x = match &self.decoder_transformer {
             Some(transformer) => transformer.forward(x),
@@ -191,12 +191,22 @@ impl<B: Backend> Convolutional<B> for SoundStream<B> {
     fn encoder_context(&self) -> Context {
         let mut windows = self.config.encoder_windows();
         windows.extend(self.config.attention_windows());
-        Context::of_encoder(&windows, self.config.hop())
+        let context = Context::of_encoder(&windows, self.config.hop());
+        with_mirrored(context, self.config.shortest_encoded())
     }
 
     fn decoder_context(&self) -> Context {
         let mut windows: Vec<Window> = self.config.attention_windows().collect();
         windows.extend(self.config.decoder_windows());
-        Context::of_decoder(&windows, self.config.hop())
+        let context = Context::of_decoder(&windows, self.config.hop());
+        with_mirrored(context, self.config.shortest_decoded())
+    }
+}
+
+/// No layer sees anything later, but what is mirrored before the first frames stands after them.
+fn with_mirrored(context: Context, shortest: usize) -> Context {
+    Context {
+        right: context.right.max(shortest - 1),
+        ..context
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::Flex;
-use soundstorm_codec::{AnyCodec, Codec};
+use soundstorm_codec::{AnyCodec, Codec, SoundStreamConfig};
 use soundstorm_hub::{
     HubError, ImportFrom, ImportOptions, ImportReport, SafetensorsSource, TensorSource, import,
     open_codec, open_source,
@@ -116,9 +116,11 @@ fn what_is_left_out_is_told() {
 
 #[test]
 fn settings_add_to_the_tensors_and_contradict_none() {
-    let config = |settings: &[&str]| match imported("saved.pt", settings)?.1 {
-        AnyCodec::SoundStream(codec) => Ok(codec.config().clone()),
-        other => panic!("{other:?}"),
+    let config = |settings: &[&str]| -> Result<SoundStreamConfig, HubError> {
+        match imported("saved.pt", settings)?.1 {
+            AnyCodec::SoundStream(codec) => Ok(codec.config().clone()),
+            other => panic!("{other:?}"),
+        }
     };
     let default = config(&[]).unwrap();
     assert_eq!((default.window, default.sample_rate), (128, 16_000));
