@@ -163,6 +163,7 @@ fn check_options(shapes: &Shapes) -> Result<(), ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn published() -> Shapes {
