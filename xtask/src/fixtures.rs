@@ -38,6 +38,9 @@ enum Fixture {
     Encodec,
     /// Mimi by transformers
     Mimi,
+    /// SoundStream by audiolm-pytorch
+    #[value(name = "soundstream")]
+    SoundStream,
 }
 
 impl Fixture {
@@ -53,18 +56,19 @@ impl Fixture {
             Self::Dac => vec!["dac.py".into()],
             Self::Encodec => vec!["encodec.py".into()],
             Self::Mimi => vec!["mimi.py".into()],
+            Self::SoundStream => vec!["soundstream.py".into()],
         };
         match (self, seed) {
             (_, None) => {}
             (Self::Soundstorm, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
-            (Self::SpeechTokenizer | Self::Dac | Self::Encodec | Self::Mimi, Some(_)) => {
+            (Self::Metrics, Some(_)) => {
+                bail!("metrics.py draws nothing; give `--only soundstorm` with `--seed`")
+            }
+            (_, Some(_)) => {
                 bail!(
                     "{} has one seed; give `--only soundstorm` with `--seed`",
                     words[0]
                 )
-            }
-            (Self::Metrics, Some(_)) => {
-                bail!("metrics.py draws nothing; give `--only soundstorm` with `--seed`")
             }
         }
         Ok(words)
@@ -147,6 +151,7 @@ mod tests {
         let error = Fixture::Encodec.command(Some(7)).unwrap_err().to_string();
         assert!(error.starts_with("encodec.py has one seed"), "{error}");
         assert!(Fixture::Mimi.command(Some(7)).is_err());
+        assert!(Fixture::SoundStream.command(Some(7)).is_err());
         assert_eq!(
             Fixture::SpeechTokenizer.command(None).unwrap(),
             ["speechtokenizer.py"]

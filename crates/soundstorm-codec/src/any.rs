@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Codec, CodecError, CodecSpec, ConfigError, Convolutional, Dac, DacConfig, Encodec,
-    EncodecConfig, Mimi, MimiConfig, ScaledCodes, SpeechTokenizer, SpeechTokenizerConfig,
+    EncodecConfig, Mimi, MimiConfig, ScaledCodes, SoundStream, SoundStreamConfig, SpeechTokenizer,
+    SpeechTokenizerConfig,
 };
 
 /// A codec's `config.json`, told apart by its `model_type`.
@@ -25,6 +26,9 @@ pub enum CodecConfig {
     /// `mimi`
     #[serde(rename = "mimi")]
     Mimi(MimiConfig),
+    /// `soundstream`
+    #[serde(rename = "soundstream")]
+    SoundStream(SoundStreamConfig),
 }
 
 impl CodecConfig {
@@ -35,6 +39,7 @@ impl CodecConfig {
             Self::Dac(config) => config.spec(),
             Self::Encodec(config) => config.spec(),
             Self::Mimi(config) => config.spec(),
+            Self::SoundStream(config) => config.spec(),
         }
     }
 
@@ -48,6 +53,7 @@ impl CodecConfig {
             Self::Dac(config) => AnyCodec::Dac(config.init(device)?),
             Self::Encodec(config) => AnyCodec::Encodec(config.init(device)?),
             Self::Mimi(config) => AnyCodec::Mimi(config.init(device)?),
+            Self::SoundStream(config) => AnyCodec::SoundStream(config.init(device)?),
         })
     }
 }
@@ -69,6 +75,8 @@ pub enum AnyCodec<B: Backend> {
     Encodec(Encodec<B>),
     /// Mimi.
     Mimi(Mimi<B>),
+    /// SoundStream.
+    SoundStream(SoundStream<B>),
 }
 
 impl<B: Backend> AnyCodec<B> {
@@ -79,6 +87,7 @@ impl<B: Backend> AnyCodec<B> {
             Self::Dac(codec) => CodecConfig::Dac(codec.config().clone()),
             Self::Encodec(codec) => CodecConfig::Encodec(codec.config().clone()),
             Self::Mimi(codec) => CodecConfig::Mimi(codec.config().clone()),
+            Self::SoundStream(codec) => CodecConfig::SoundStream(codec.config().clone()),
         }
     }
 
@@ -86,6 +95,7 @@ impl<B: Backend> AnyCodec<B> {
     pub fn as_convolutional(&self) -> Option<&dyn Convolutional<B>> {
         match self {
             Self::Dac(codec) => Some(codec),
+            Self::SoundStream(codec) => Some(codec),
             _ => None,
         }
     }
@@ -98,6 +108,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Dac(codec) => codec.spec(),
             Self::Encodec(codec) => codec.spec(),
             Self::Mimi(codec) => codec.spec(),
+            Self::SoundStream(codec) => codec.spec(),
         }
     }
 
@@ -107,6 +118,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Dac(codec) => codec.frames(samples),
             Self::Encodec(codec) => codec.frames(samples),
             Self::Mimi(codec) => codec.frames(samples),
+            Self::SoundStream(codec) => codec.frames(samples),
         }
     }
 
@@ -120,6 +132,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Dac(codec) => codec.encode(audio, levels),
             Self::Encodec(codec) => codec.encode(audio, levels),
             Self::Mimi(codec) => codec.encode(audio, levels),
+            Self::SoundStream(codec) => codec.encode(audio, levels),
         }
     }
 
@@ -129,6 +142,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Dac(codec) => codec.decode(codes),
             Self::Encodec(codec) => codec.decode(codes),
             Self::Mimi(codec) => codec.decode(codes),
+            Self::SoundStream(codec) => codec.decode(codes),
         }
     }
 
@@ -142,6 +156,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Dac(codec) => codec.encode_scaled(audio, levels),
             Self::Encodec(codec) => codec.encode_scaled(audio, levels),
             Self::Mimi(codec) => codec.encode_scaled(audio, levels),
+            Self::SoundStream(codec) => codec.encode_scaled(audio, levels),
         }
     }
 
@@ -155,6 +170,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Dac(codec) => codec.decode_scaled(codes, scales),
             Self::Encodec(codec) => codec.decode_scaled(codes, scales),
             Self::Mimi(codec) => codec.decode_scaled(codes, scales),
+            Self::SoundStream(codec) => codec.decode_scaled(codes, scales),
         }
     }
 }

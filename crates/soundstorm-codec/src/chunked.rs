@@ -1,5 +1,5 @@
-//! Long audio piece by piece: convolutions reach only so far, so overlapping pieces give
-//! what the whole gives, in memory that does not grow with the length.
+//! Long audio piece by piece: convolutions and windows reach only so far, so overlapping pieces
+//! give what the whole gives, in memory that does not grow with the length.
 
 use std::ops::Range;
 
@@ -8,11 +8,12 @@ use burn::prelude::*;
 use crate::receptive::Context;
 use crate::{Codec, CodecError};
 
-/// A codec without recurrent layers or attention: a frame depends on its neighbours alone.
+/// A codec without recurrent layers, and without attention but to a window: a frame depends on its
+/// neighbours alone.
 ///
 /// Pieces overlap by what the codec reaches and only their inner part is kept, so
-/// codes and samples are those of the whole: the same sums in the same order but
-/// for how a matrix product is split. Time is lost on the overlap, memory on a
+/// codes and samples are those of the whole: the same sums but for how a matrix
+/// product or a window is split. Time is lost on the overlap, memory on a
 /// larger chunk.
 pub trait Convolutional<B: Backend>: Codec<B> {
     /// The frames around a frame that hold all the audio that its codes are made from.

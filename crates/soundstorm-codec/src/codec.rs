@@ -149,14 +149,14 @@ pub trait Codec<B: Backend> {
     ///
     /// # Shapes
     /// - audio: `[batch, channels, samples]`, within ±1, at the codec's sample rate
-    /// - output: `[batch, levels, frames]`, the coarsest level first
+    /// - output: `[batch, levels, frames]`, the coarsest level first; in groups where a codec says so
     ///
     /// # Arguments
     /// - `levels`: how many levels to encode, all if `None`
     ///
     /// # Errors
     /// Empty audio, another number of channels, a sample that is not finite,
-    /// zero levels or more than the codec has.
+    /// zero levels or more than the codec has, or not as many of each group.
     fn encode(
         &self,
         audio: Tensor<B, 3>,

@@ -51,6 +51,20 @@ pub enum CodecError {
         /// Levels asked for or given.
         got: usize,
     },
+    /// More levels of one group than of another.
+    #[error(
+        "{operation}: {codec} has {groups} groups of levels: expected a multiple of {groups}, got {got}"
+    )]
+    GroupLevels {
+        /// `encode` or `decode`.
+        operation: &'static str,
+        /// The codec's name.
+        codec: String,
+        /// Groups of the codec.
+        groups: usize,
+        /// Levels asked for or given, of all groups together.
+        got: usize,
+    },
     /// A code that is no row of its codebook; the mask id counts as one.
     #[error(
         "decode: codes are 0 to {}, got {got} at row {row}, level {}, frame {frame}",

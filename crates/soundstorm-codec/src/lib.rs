@@ -1,5 +1,5 @@
 //! Neural audio codecs: residual vector quantization, the SEANet encoder and
-//! decoder, SpeechTokenizer, EnCodec, DAC and Mimi.
+//! decoder, SpeechTokenizer, EnCodec, DAC, Mimi and SoundStream.
 //!
 //! Everything is generic over burn's `Backend`, opens no files and keeps no
 //! global state. Inside, codes are always integers
@@ -8,6 +8,7 @@
 
 mod activation;
 mod any;
+mod band;
 mod carry;
 mod chunked;
 mod codec;
@@ -26,6 +27,7 @@ mod preset;
 mod receptive;
 mod rvq;
 pub mod seanet;
+pub mod soundstream;
 pub mod speechtokenizer;
 mod streaming;
 mod weight_norm;
@@ -46,6 +48,7 @@ pub use mimi::{Mimi, MimiConfig};
 pub use preset::CodecPreset;
 pub use receptive::{Context, Window};
 pub use rvq::{HalfNorms, ResidualVectorQuantizer, ResidualVectorQuantizerConfig};
+pub use soundstream::{SoundStream, SoundStreamConfig};
 pub use speechtokenizer::{SpeechTokenizer, SpeechTokenizerConfig};
 pub use streaming::StreamingCodec;
 pub use weight_norm::fold_weight_norm;

@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{CodecConfig, DacConfig, EncodecConfig, MimiConfig, SpeechTokenizerConfig};
+use crate::{
+    CodecConfig, DacConfig, EncodecConfig, MimiConfig, SoundStreamConfig, SpeechTokenizerConfig,
+};
 
 /// A codec's configuration with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +26,15 @@ pub enum CodecPreset {
     Dac44,
     /// Mimi, 24 kHz, 12.5 frames a second, 32 levels.
     Mimi,
+    /// SoundStream as audiolm-pytorch builds it, 16 kHz, 50 frames a second, 8 levels.
+    SoundStream,
+    /// SoundStream as audiolm-pytorch builds it for MusicLM, 24 kHz, 50 frames a second, 12 levels.
+    SoundStreamMusicLm,
 }
 
 impl CodecPreset {
     /// Every preset.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::SpeechTokenizer,
         Self::SpeechTokenizerSnake,
         Self::Encodec24,
@@ -37,6 +43,8 @@ impl CodecPreset {
         Self::Dac24,
         Self::Dac44,
         Self::Mimi,
+        Self::SoundStream,
+        Self::SoundStreamMusicLm,
     ];
 
     /// The preset's name.
@@ -50,6 +58,8 @@ impl CodecPreset {
             Self::Dac24 => "dac-24khz",
             Self::Dac44 => "dac-44khz",
             Self::Mimi => "mimi",
+            Self::SoundStream => "soundstream",
+            Self::SoundStreamMusicLm => "soundstream-musiclm",
         }
     }
 
@@ -66,6 +76,8 @@ impl CodecPreset {
             Self::Dac24 => CodecConfig::Dac(DacConfig::dac_24khz()),
             Self::Dac44 => CodecConfig::Dac(DacConfig::default()),
             Self::Mimi => CodecConfig::Mimi(MimiConfig::default()),
+            Self::SoundStream => CodecConfig::SoundStream(SoundStreamConfig::default()),
+            Self::SoundStreamMusicLm => CodecConfig::SoundStream(SoundStreamConfig::musiclm()),
         }
     }
 }
@@ -115,6 +127,8 @@ mod tests {
             (24_000, 1, 320, 32),
             (44_100, 1, 512, 9),
             (24_000, 1, 1920, 32),
+            (16_000, 1, 320, 8),
+            (24_000, 1, 480, 12),
         ]) {
             let spec = preset.config().spec();
             let got = (spec.sample_rate, spec.channels, spec.hop, spec.levels);

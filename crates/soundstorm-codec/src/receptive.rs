@@ -1,4 +1,4 @@
-//! Which part of a convolutional network's input a part of its output depends on.
+//! Which part of its input a part of a network's output depends on, where only neighbours count.
 
 use crate::{PaddedConv1dConfig, Padding, TrimmedConvTranspose1dConfig};
 
@@ -25,6 +25,11 @@ pub enum Window {
         /// Samples trimmed on the left.
         left: usize,
     },
+    /// Causal attention to a window: output `i` depends on the inputs from `i - past` to `i`.
+    Attention {
+        /// Frames before its own that a frame attends to.
+        past: usize,
+    },
 }
 
 impl Window {
@@ -49,6 +54,7 @@ impl Window {
                 let earliest = (first + left - reach as i64 + stride - 1).div_euclid(stride);
                 (earliest, (last + left).div_euclid(stride))
             }
+            Self::Attention { past } => (first - past as i64, last),
         }
     }
 }

@@ -129,7 +129,7 @@ pub fn apply_settings(
 
 /// Text as the kind of value that stands there already; what does not fit is left for the
 /// configuration's own types to refuse.
-fn parse(text: &str, current: Option<&Value>) -> Value {
+pub(crate) fn parse(text: &str, current: Option<&Value>) -> Value {
     let json = |text: &str| serde_json::from_str(text);
     let as_text = || Value::String(text.to_owned());
     match current {

@@ -65,7 +65,7 @@ mod tests {
                     (_, C::Mimi) => &["codebooks of 2048", "of 1024"],
                     (
                         Preset::Paper | Preset::Reference,
-                        C::SpeechTokenizer | C::SpeechTokenizerSnake,
+                        C::SpeechTokenizer | C::SpeechTokenizerSnake | C::SoundStream,
                     ) => &["12 levels", "has 8"],
                     (Preset::Paper | Preset::Reference, C::Dac44) => &["12 levels", "has 9"],
                     (Preset::Paper, C::Encodec24 | C::Dac24) => &["50 frames", "has 75"],

@@ -99,3 +99,42 @@ fn a_bandwidth_stands_for_levels() {
     let (status, error) = bench.fails(&encode("even", "6"));
     assert!(status == 2 && error.contains("--levels"), "{error}");
 }
+
+#[test]
+fn a_soundstream_is_imported_with_what_its_tensors_cannot_tell() {
+    let bench = Bench::new();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../soundstorm-hub/tests/fixtures");
+    let checkpoint = fixtures.join("soundstream/saved.pt");
+    let checkpoint = checkpoint.to_str().unwrap();
+    let import = ["import", "--from", "soundstream", checkpoint, "-o"];
+    let (_, error) = bench.fails(&[&import[..], &["x", "--set", "heads=4"]].concat());
+    assert!(
+        error.contains("heads") && error.contains("tensors"),
+        "{error}"
+    );
+    bench.ok(&[&import[..], &["codec", "--set", "window=5"]].concat());
+    let info = bench.json(&["info", "codec"]);
+    assert_eq!(info["config"]["window"], 5);
+    let samples = 997;
+    bench.recording("in.wav", samples, 16_000);
+    bench.ok(&[
+        "encode",
+        "in.wav",
+        "--codec",
+        "codec",
+        "-o",
+        "c.safetensors",
+    ]);
+    let (shape, _) = bench.codes("c.safetensors");
+    assert_eq!(shape, [1, 4, 167]);
+    bench.ok(&[
+        "decode",
+        "c.safetensors",
+        "--codec",
+        "codec",
+        "-o",
+        "out.wav",
+    ]);
+    let audio = soundstorm_audio::read(bench.path("out.wav"), &Default::default()).unwrap();
+    assert_eq!((audio.frames(), audio.sample_rate), (samples, 16_000));
+}

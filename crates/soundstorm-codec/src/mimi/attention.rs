@@ -4,7 +4,7 @@ use burn::prelude::*;
 use soundstorm_nn::{Linear, LinearConfig, Rotary, linear, merge_heads, split_heads};
 
 use super::MimiConfig;
-use super::band::Band;
+use crate::band::Band;
 
 /// Self-attention without biases.
 #[derive(Module, Debug)]

@@ -2,7 +2,6 @@
 //! section 3.3): causal SEANet and transformers around a quantizer whose first level is semantic.
 
 mod attention;
-mod band;
 mod config;
 mod hub_config;
 pub mod import;

@@ -9,8 +9,8 @@ use soundstorm_nn::{
 };
 
 use super::attention::{KeyValues, WindowAttention};
-use super::band::Band;
 use super::config::{MimiConfig, NORM_EPSILON, ROTARY_THETA};
+use crate::band::Band;
 
 /// How much of a branch there is before training.
 const LAYER_SCALE: f64 = 0.01;

@@ -7,4 +7,5 @@ mod errors;
 mod mimi;
 mod module;
 mod parity;
+mod soundstream;
 mod support;

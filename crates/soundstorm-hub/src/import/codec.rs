@@ -1,4 +1,4 @@
-//! Foreign codecs: a state dictionary, and the configuration of the package or of the hub beside it.
+//! Foreign codecs: a state dictionary, and its configuration, from beside it or from its tensors.
 
 use std::{
     cell::RefCell,
@@ -11,10 +11,10 @@ use soundstorm_codec::{
     CodecConfig, ConfigError, DacConfig, EncodecConfig, MimiConfig, SpeechTokenizerConfig, dac,
     encodec,
     import::{HostTensor, ImportError, ImportRule, ImportSource},
-    mimi, speechtokenizer,
+    mimi, soundstream, speechtokenizer,
 };
 
-use super::{Converted, ImportFrom, ImportOptions, Target};
+use super::{Converted, ImportFrom, ImportOptions, Target, soundstream::configure};
 use crate::{
     DType, HubError, Misshaped, TensorInfo, TensorReport, TensorSource,
     dtype::f32_bytes,
@@ -25,9 +25,6 @@ pub(super) fn convert<'a>(
     source: &'a dyn TensorSource,
     options: &ImportOptions,
 ) -> Result<Converted<'a>, HubError> {
-    if let Some(setting) = options.settings.first() {
-        return Err(setting.error("a codec is configured by its config.json alone"));
-    }
     if let Some(preset) = options.preset {
         return Err(HubError::Invalid {
             operation: "import a codec",
@@ -36,22 +33,9 @@ pub(super) fn convert<'a>(
         });
     }
     let path = source.path();
-    let config_path = match &options.config {
-        Some(path) => path.clone(),
-        None => config_beside(path),
-    };
     let config = match options.from {
-        ImportFrom::Encodec => read_hub_config("encodec", &config_path)?,
-        ImportFrom::Dac => read_hub_config("dac", &config_path)?,
-        ImportFrom::Mimi => read_hub_config("mimi", &config_path)?,
-        _ => {
-            let expected = "SpeechTokenizer configuration";
-            let config = read_config::<speechtokenizer::PackageConfig, SpeechTokenizerConfig>(
-                &config_path,
-                expected,
-            )?;
-            CodecConfig::SpeechTokenizer(config)
-        }
+        ImportFrom::SoundStream => CodecConfig::SoundStream(configure(source, options)?),
+        _ => configured(path, options)?,
     };
     let Plan {
         rules, is_ignored, ..
@@ -77,6 +61,29 @@ pub(super) fn convert<'a>(
             }
         }),
     })
+}
+
+/// The configuration that lies beside a checkpoint.
+fn configured(checkpoint: &Path, options: &ImportOptions) -> Result<CodecConfig, HubError> {
+    if let Some(setting) = options.settings.first() {
+        return Err(setting.error("this codec is configured by its config.json alone"));
+    }
+    let path = match &options.config {
+        Some(path) => path.clone(),
+        None => config_beside(checkpoint),
+    };
+    match options.from {
+        ImportFrom::Encodec => read_hub_config("encodec", &path),
+        ImportFrom::Dac => read_hub_config("dac", &path),
+        ImportFrom::Mimi => read_hub_config("mimi", &path),
+        _ => {
+            let expected = "SpeechTokenizer configuration";
+            let config = read_config::<speechtokenizer::PackageConfig, SpeechTokenizerConfig>(
+                &path, expected,
+            )?;
+            Ok(CodecConfig::SpeechTokenizer(config))
+        }
+    }
 }
 
 /// The configuration of one of the hub's codecs, by its `model_type`.
@@ -158,6 +165,10 @@ fn plan(config: &CodecConfig, source: &dyn TensorSource) -> Result<Plan, HubErro
                 is_ignored: mimi::import::is_ignored,
             }
         }
+        CodecConfig::SoundStream(config) => Plan {
+            rules: soundstream::import::plan(config),
+            is_ignored: soundstream::import::is_ignored,
+        },
         _ => return Err(unknown()),
     })
 }

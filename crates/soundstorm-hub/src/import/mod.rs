@@ -3,6 +3,7 @@
 
 mod codec;
 mod soundstorm_pytorch;
+mod soundstream;
 
 pub(crate) use codec::{Translated, read_hub_config};
 
@@ -37,16 +38,19 @@ pub enum ImportFrom {
     Dac,
     /// A Mimi, by the names of the hub or of moshi.
     Mimi,
+    /// A SoundStream trained with audiolm-pytorch.
+    SoundStream,
 }
 
 impl ImportFrom {
     /// Every kind that can be imported.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::SoundStormPytorch,
         Self::SpeechTokenizer,
         Self::Encodec,
         Self::Dac,
         Self::Mimi,
+        Self::SoundStream,
     ];
 
     /// The name on the command line.
@@ -57,6 +61,7 @@ impl ImportFrom {
             Self::Encodec => "encodec",
             Self::Dac => "dac",
             Self::Mimi => "mimi",
+            Self::SoundStream => "soundstream",
         }
     }
 }

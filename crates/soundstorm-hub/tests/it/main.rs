@@ -12,6 +12,7 @@ mod module;
 mod parity;
 mod pytorch;
 mod safetensors;
+mod soundstream;
 mod speechtokenizer;
 
 use std::{

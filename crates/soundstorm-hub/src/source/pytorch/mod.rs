@@ -6,7 +6,7 @@ mod container;
 mod pickle;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -22,8 +22,14 @@ pub(super) use container::is_legacy;
 /// Where training programs put the model's weights in a package.
 const MODEL_KEYS: [&str; 2] = ["model", "state_dict"];
 
+/// Where they put the moving average of a model's weights, and what stands before its names there:
+/// those who train with one go on with it, and not with the weights of the last step.
+const AVERAGE_KEY: &str = "ema_model";
+const AVERAGE_PREFIX: &str = "ema_model.";
+
 /// A checkpoint written by `torch.save`: a state dictionary, or a package `{"model": state
-/// dictionary, …}` of which only the model is read.
+/// dictionary, …}` of which only the model is read, or the moving average of its weights
+/// (`ema_model`, as ema-pytorch has it) if there is one.
 #[derive(Debug)]
 pub struct PytorchSource {
     path: PathBuf,
@@ -146,6 +152,28 @@ fn gather(record: &TensorRecord, span: &[u8], sink: &mut dyn FnMut(&[u8])) {
 
 type StateDict = (BTreeMap<String, TensorRecord>, Vec<String>);
 
+/// The entries of a moving average of weights, by the model's names, and the names of what is
+/// beside them; nothing if there is none.
+fn average<'a>(pickle: &'a Pickle, root: &[(&str, &'a Node)]) -> Option<Average<'a>> {
+    let (_, Node::Dict(dict)) = root.iter().find(|(key, _)| *key == AVERAGE_KEY)? else {
+        return None;
+    };
+    let mut entries = Vec::new();
+    let mut beside = BTreeSet::new();
+    for (name, node) in pickle.entries(dict) {
+        match name.strip_prefix(AVERAGE_PREFIX) {
+            Some(name) => entries.push((name, node)),
+            // The weights of the last step once more, and counters.
+            None => drop(beside.insert(name.split('.').next().unwrap_or(name))),
+        }
+    }
+    let beside = beside.into_iter();
+    let beside = beside.map(|name| format!("{AVERAGE_PREFIX}{name}"));
+    (!entries.is_empty()).then(|| (entries, beside.collect()))
+}
+
+type Average<'a> = (Vec<(&'a str, &'a Node)>, Vec<String>);
+
 /// The model's tensors, and the names of what is beside them.
 fn state_dict(pickle: &Pickle, path: &Path) -> Result<StateDict, HubError> {
     let Node::Dict(root) = pickle.root() else {
@@ -162,13 +190,19 @@ fn state_dict(pickle: &Pickle, path: &Path) -> Result<StateDict, HubError> {
         })
     });
     let mut ignored = Vec::new();
-    let entries = match package {
-        Some((model, dict)) => {
+    let entries = match (average(pickle, &root), package) {
+        (Some((entries, beside)), _) => {
+            let others = root.iter().filter(|(key, _)| *key != AVERAGE_KEY);
+            ignored.extend(others.map(|(key, _)| (*key).to_owned()));
+            ignored.extend(beside);
+            entries
+        }
+        (None, Some((model, dict))) => {
             let others = root.iter().filter(|(key, _)| *key != model);
             ignored.extend(others.map(|(key, _)| (*key).to_owned()));
             pickle.entries(dict)
         }
-        None => root,
+        (None, None) => root,
     };
     let mut records = BTreeMap::new();
     for (name, node) in entries {

@@ -7,13 +7,13 @@ use burn::prelude::*;
 use burn::tensor::DType;
 use soundstorm_nn::{AttendOptions, attend, lowest};
 
-/// Queries of one block.
-const BLOCK: usize = 128;
+/// Queries of one block, unless it is made with fewer.
+pub(crate) const BLOCK: usize = 128;
 
 /// Which keys each query of a piece attends to: itself and the frames before it, as many as make a
 /// window.
 #[derive(Debug, Clone)]
-pub(super) struct Band<B: Backend> {
+pub(crate) struct Band<B: Backend> {
     blocks: Vec<Block<B>>,
 }
 
@@ -26,16 +26,28 @@ struct Block<B: Backend> {
 
 impl<B: Backend> Band<B> {
     /// For `frames` queries; their keys are preceded by `past` others.
-    pub(super) fn new(
+    pub(crate) fn new(
         past: usize,
         frames: usize,
         window: usize,
         heads: usize,
         device: &B::Device,
     ) -> Self {
-        let mut blocks: Vec<Block<B>> = Vec::with_capacity(frames.div_ceil(BLOCK));
-        for start in (0..frames).step_by(BLOCK) {
-            let queries = start..frames.min(start + BLOCK);
+        Self::in_blocks(BLOCK, past, frames, window, heads, device)
+    }
+
+    /// [`Band::new`], `block` queries at a time.
+    pub(crate) fn in_blocks(
+        block: usize,
+        past: usize,
+        frames: usize,
+        window: usize,
+        heads: usize,
+        device: &B::Device,
+    ) -> Self {
+        let mut blocks: Vec<Block<B>> = Vec::with_capacity(frames.div_ceil(block));
+        for start in (0..frames).step_by(block) {
+            let queries = start..frames.min(start + block);
             let keys = (past + start + 1).saturating_sub(window)..past + queries.end;
             // How many keys of the block come before its first query.
             let before = past + start - keys.start;
@@ -60,21 +72,49 @@ impl<B: Backend> Band<B> {
         Self { blocks }
     }
 
+    /// Adds `bias` to the scores of every block.
+    ///
+    /// # Arguments
+    /// - `bias`: from the keys before a block's first query and its queries to
+    ///   `[1, heads, queries, before + queries]`
+    pub(crate) fn with_bias(mut self, bias: impl Fn(usize, usize) -> Tensor<B, 4>) -> Self {
+        for block in &mut self.blocks {
+            let queries = block.queries.len();
+            let bias = bias(block.keys.len() - queries, queries);
+            block.options.bias = Some(match block.options.bias.take() {
+                Some(hidden) => hidden + bias,
+                None => bias,
+            });
+        }
+        self
+    }
+
     /// # Shapes
     /// - query, output: `[batch, heads, frames, dim_head]`
     /// - key, value: `[batch, heads, past + frames, dim_head]`
-    pub(super) fn attend(
+    pub(crate) fn attend(
         &self,
         query: &Tensor<B, 4>,
         key: &Tensor<B, 4>,
         value: &Tensor<B, 4>,
     ) -> Tensor<B, 4> {
+        self.attend_turned(query, key, value, |query, key| [query, key])
+    }
+
+    /// [`Band::attend`], with the queries and the keys of each block as `turn` leaves them. Its
+    /// last key stands where its last query does.
+    pub(crate) fn attend_turned(
+        &self,
+        query: &Tensor<B, 4>,
+        key: &Tensor<B, 4>,
+        value: &Tensor<B, 4>,
+        turn: impl Fn(Tensor<B, 4>, Tensor<B, 4>) -> [Tensor<B, 4>; 2],
+    ) -> Tensor<B, 4> {
         let part =
             |x: &Tensor<B, 4>, range: &Range<usize>| x.clone().narrow(2, range.start, range.len());
         let block = |block: &Block<B>| {
-            let query = part(query, &block.queries);
-            let (key, value) = (part(key, &block.keys), part(value, &block.keys));
-            attend(query, key, value, &block.options)
+            let [query, key] = turn(part(query, &block.queries), part(key, &block.keys));
+            attend(query, key, part(value, &block.keys), &block.options)
         };
         Tensor::cat(self.blocks.iter().map(block).collect(), 2)
     }
@@ -131,8 +171,6 @@ mod tests {
             };
             let (query, key, value) =
                 (random(frames), random(past + frames), random(past + frames));
-            let band = Band::new(past, frames, window, 3, &device);
-            let got = band.attend(&query, &key, &value);
             let alone = (0..frames).map(|frame| {
                 let start = (past + frame + 1).saturating_sub(window);
                 let part = |x: &Tensor<B, 4>| x.clone().narrow(2, start, past + frame + 1 - start);
@@ -140,8 +178,46 @@ mod tests {
                 attend(query, part(&key), part(&value), &AttendOptions::default())
             });
             let want = Tensor::cat(alone.collect(), 2).into_data();
-            got.into_data()
-                .assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-5));
+            for block in [BLOCK, 3] {
+                let band = Band::in_blocks(block, past, frames, window, 3, &device);
+                band.attend(&query, &key, &value)
+                    .into_data()
+                    .assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-5));
+            }
         }
+    }
+
+    /// With a bias for the frame itself and none for others, or queries that no key answers to.
+    #[test]
+    fn a_bias_and_turned_blocks_count() {
+        let device = Default::default();
+        let (frames, window) = (11, 5);
+        let random = || Tensor::<B, 4>::random([1, 2, frames, 4], Distribution::Default, &device);
+        let (query, key, value) = (random(), random(), random());
+        let band = Band::<B>::in_blocks(3, 0, frames, window, 2, &device);
+        let own = |before: usize, queries: usize| {
+            let own = Tensor::<B, 2>::eye(before + queries, &device) * 1e4;
+            let own = own.narrow(0, before, queries);
+            own.unsqueeze::<4>()
+                .expand([1, 2, queries, before + queries])
+        };
+        let biased = band.clone().with_bias(own).attend(&query, &key, &value);
+        let close = Tolerance::absolute(1e-5);
+        biased
+            .into_data()
+            .assert_approx_eq::<f32>(&value.to_data(), close);
+
+        let turned = band.attend_turned(&query, &key, &value, |query, key| [query * 0.0, key]);
+        let mean = |frame: usize| {
+            let first = (frame + 1).saturating_sub(window);
+            value
+                .clone()
+                .narrow(2, first, frame + 1 - first)
+                .mean_dim(2)
+        };
+        let means = Tensor::cat((0..frames).map(mean).collect(), 2);
+        turned
+            .into_data()
+            .assert_approx_eq::<f32>(&means.into_data(), close);
     }
 }
