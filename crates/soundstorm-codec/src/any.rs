@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Codec, CodecError, CodecSpec, ConfigError, Convolutional, Dac, DacConfig, Encodec,
-    EncodecConfig, Mimi, MimiConfig, ScaledCodes, SpeechTokenizer, SpeechTokenizerConfig,
+    EncodecConfig, LongAudio, LongDecoder, LongEncoder, LongOptions, Mimi, MimiConfig, ScaledCodes,
+    SpeechTokenizer, SpeechTokenizerConfig,
 };
 
 /// A codec's `config.json`, told apart by its `model_type`.
@@ -87,6 +88,39 @@ impl<B: Backend> AnyCodec<B> {
         match self {
             Self::Dac(codec) => Some(codec),
             _ => None,
+        }
+    }
+}
+
+impl<B: Backend> LongAudio<B> for AnyCodec<B> {
+    fn long_options(&self) -> LongOptions {
+        match self {
+            Self::SpeechTokenizer(codec) => codec.long_options(),
+            Self::Dac(codec) => codec.long_options(),
+            Self::Encodec(codec) => codec.long_options(),
+            Self::Mimi(codec) => codec.long_options(),
+        }
+    }
+
+    fn long_encoder(
+        &self,
+        levels: Option<usize>,
+        options: &LongOptions,
+    ) -> Result<LongEncoder<'_, B>, CodecError> {
+        match self {
+            Self::SpeechTokenizer(codec) => codec.long_encoder(levels, options),
+            Self::Dac(codec) => codec.long_encoder(levels, options),
+            Self::Encodec(codec) => codec.long_encoder(levels, options),
+            Self::Mimi(codec) => codec.long_encoder(levels, options),
+        }
+    }
+
+    fn long_decoder(&self, options: &LongOptions) -> LongDecoder<'_, B> {
+        match self {
+            Self::SpeechTokenizer(codec) => codec.long_decoder(options),
+            Self::Dac(codec) => codec.long_decoder(options),
+            Self::Encodec(codec) => codec.long_decoder(options),
+            Self::Mimi(codec) => codec.long_decoder(options),
         }
     }
 }

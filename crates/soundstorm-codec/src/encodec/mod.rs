@@ -5,11 +5,14 @@ mod chunks;
 mod config;
 mod hub_config;
 pub mod import;
+mod long;
 mod overlap_add;
+mod stream;
 
 pub use chunks::Chunking;
 pub use config::{EncodecConfig, EncodecNorm};
 pub use hub_config::HubConfig;
+pub use stream::{EncodecDecoderState, EncodecEncoderState};
 
 use burn::prelude::*;
 use burn::tensor::DType;
@@ -92,15 +95,10 @@ impl<B: Backend> Encodec<B> {
             None => vec![audio],
         };
         let (mut vectors, mut scales) = (Vec::new(), Vec::new());
-        for mut chunk in chunks {
-            if self.config.normalize {
-                let scale = loudness(chunk.clone());
-                chunk = chunk.cast(DType::F32) / scale.clone();
-                scales.push(scale.squeeze_dim::<2>(2));
-            }
-            // Weights may have been cast to fewer bits than the audio.
-            let dtype = self.encoder.input.weight.val().dtype();
-            vectors.push(self.encoder.forward(chunk.cast(dtype)));
+        for chunk in chunks {
+            let (chunk, scale) = self.embed_chunk(chunk);
+            vectors.push(chunk);
+            scales.extend(scale);
         }
         let scales = (!scales.is_empty()).then(|| Tensor::cat(scales, 1));
         Ok((Tensor::cat(vectors, 2), scales))
@@ -117,6 +115,33 @@ impl<B: Backend> Encodec<B> {
     pub fn embed_codes(&self, codes: Tensor<B, 3, Int>) -> Result<Tensor<B, 3>, CodecError> {
         self.spec().check_codes(&codes)?;
         Ok(self.quantizer.decode(codes))
+    }
+
+    /// Audio that is encoded on its own: its vectors, and `[batch, 1]` that it was divided by if the
+    /// codec normalizes.
+    fn embed_chunk(&self, mut audio: Tensor<B, 3>) -> (Tensor<B, 3>, Option<Tensor<B, 2>>) {
+        let scale = self.config.normalize.then(|| {
+            let scale = loudness(audio.clone());
+            audio = audio.clone().cast(DType::F32) / scale.clone();
+            scale.squeeze_dim::<2>(2)
+        });
+        (self.encoder.forward(self.own_type(audio)), scale)
+    }
+
+    /// The audio of vectors that are decoded on their own, times `[batch, 1]` if there is a scale.
+    fn decode_chunk(&self, vectors: Tensor<B, 3>, scale: Option<Tensor<B, 2>>) -> Tensor<B, 3> {
+        let audio = self.decoder.forward(vectors);
+        match scale {
+            Some(scale) => {
+                audio.cast(DType::F32) * scale.unsqueeze_dim::<3>(2).cast(DType::F32)
+            }
+            None => audio,
+        }
+    }
+
+    /// Weights may have been cast to fewer bits than the audio.
+    fn own_type(&self, audio: Tensor<B, 3>) -> Tensor<B, 3> {
+        audio.cast(self.encoder.input.weight.val().dtype())
     }
 
     /// How many of `frames` frames are each chunk's.
@@ -208,17 +233,10 @@ impl<B: Backend> Codec<B> for Encodec<B> {
         let mut chunks = Vec::with_capacity(split.len());
         let mut start = 0;
         for (index, frames) in split.into_iter().enumerate() {
-            let chunk = self
-                .decoder
-                .forward(vectors.clone().narrow(2, start, frames));
+            let chunk = vectors.clone().narrow(2, start, frames);
             start += frames;
-            chunks.push(match &scales {
-                Some(scales) => {
-                    let scale = scales.clone().narrow(1, index, 1).unsqueeze_dim::<3>(2);
-                    chunk.cast(DType::F32) * scale.cast(DType::F32)
-                }
-                None => chunk,
-            });
+            let scale = scales.as_ref().map(|all| all.clone().narrow(1, index, 1));
+            chunks.push(self.decode_chunk(chunk, scale));
         }
         Ok(match (self.config.chunks, chunks.len()) {
             (Some(chunking), 2..) => overlap_add(chunks, chunking.stride),

@@ -6,6 +6,7 @@ mod band;
 mod config;
 mod hub_config;
 pub mod import;
+mod long;
 mod quantizer;
 mod resample;
 mod stream;
