@@ -7,7 +7,7 @@ use soundstorm_hub::{CodesFile, SafetensorsSource, TensorSource, write_safetenso
 use crate::support::Bench;
 
 /// Makes the folder `name` of a fixture's state dict and configuration.
-fn hub_folder(bench: &Bench, codec: &str, name: &str) {
+pub(crate) fn hub_folder(bench: &Bench, codec: &str, name: &str) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../soundstorm-codec/tests/fixtures");
     let file = fixtures.join(codec).join(name);
     let tensors = SafetensorsSource::open(file.with_extension("safetensors")).unwrap();

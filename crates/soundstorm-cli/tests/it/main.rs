@@ -10,6 +10,7 @@ mod convert;
 mod generate;
 mod help;
 mod hub;
+mod long;
 mod plot;
 mod round_trip;
 mod support;

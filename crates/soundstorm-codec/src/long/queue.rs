@@ -76,7 +76,7 @@ mod tests {
     fn what_comes_in_goes_out_in_order() {
         let mut queue = Queue::<B, 2, Int>::default();
         let (mut came, mut left) = (0, 0);
-        let mut check = |got: Tensor<B, 2, Int>, from: i64| {
+        let check = |got: Tensor<B, 2, Int>, from: i64| {
             let got: Vec<i64> = got.into_data().iter().collect();
             let expected: Vec<i64> = (from..).take(got.len()).collect();
             assert_eq!(got, expected);
