@@ -1,7 +1,7 @@
 //! Sample-rate conversion, whole or piece by piece: a windowed sinc applied by FFT (rubato), its delay removed.
 
 use rubato::audioadapter_buffers::direct::SequentialSliceOfVecs;
-use rubato::{Fft, FixedSync, Resampler, WindowFunction};
+use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
 
 use crate::{Audio, AudioError, Result};
 

@@ -102,7 +102,7 @@ fn assert_same(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn any_cut_gives_what_the_whole_gives(
@@ -141,6 +141,7 @@ fn every_length_has_its_end() {
 /// there are, the less is missing; with all of them, nothing is.
 #[test]
 fn recurrent_layers_see_what_overlaps() {
+    let mut others = [0; 4];
     for variant in support::VARIANTS {
         let codec = support::Fixture::read(variant).codec();
         let audio = noise(1, 1, 300 * codec.spec().hop - 7);
@@ -160,12 +161,17 @@ fn recurrent_layers_see_what_overlaps() {
             let error = (got - wave.clone()).abs().max().into_scalar();
             (other, error / wave.clone().abs().max().into_scalar())
         };
-        let found = [0, 3, 300].map(deviation);
-        println!("{variant}: {found:?}, {:?}", [10, 20, 40].map(deviation));
-        assert!(found[0].0 > found[1].0 && found[0].1 > found[1].1, "{variant}");
-        assert_eq!(found[2].0, 0, "{variant}");
-        assert!(found[2].1 < 1e-5, "{variant}");
+        let found = [0, 3, 20, 300].map(deviation);
+        let errors = found.map(|(_, error)| error);
+        assert!(errors.is_sorted_by(|a, b| a > b), "{variant}: {errors:?}");
+        assert!(errors[2] < 1e-3 && errors[3] < 1e-5, "{variant}: {errors:?}");
+        assert_eq!(found[3].0, 0, "{variant}");
+        for (sum, (other, _)) in others.iter_mut().zip(found) {
+            *sum += other;
+        }
     }
+    // Of 300 frames of each level of each variant.
+    assert!(others[0] > others[2], "{others:?}");
 }
 
 #[test]
