@@ -57,7 +57,8 @@ pub(crate) struct WavEncoder {
 impl WavEncoder {
     pub(crate) fn new(sample_rate: u32, channels: usize, format: WavFormat) -> Result<Self> {
         let spec = WavSpec {
-            channels: u16::try_from(channels).map_err(|_| invalid(format!("{channels} channels")))?,
+            channels: u16::try_from(channels)
+                .map_err(|_| invalid(format!("{channels} channels")))?,
             sample_rate,
             bits_per_sample: format.bits(),
             sample_format: match format {

@@ -29,7 +29,10 @@ pub(crate) fn write_to(mut writer: impl Write, name: &str, bytes: &[u8]) -> Resu
 /// A file in the making. Dropped without [`WholeFile::commit`], it leaves nothing behind.
 pub(crate) enum WholeFile {
     /// In its folder, under another name until it is complete.
-    Beside { part: NamedTempFile, target: PathBuf },
+    Beside {
+        part: NamedTempFile,
+        target: PathBuf,
+    },
     /// Held back from what cannot be replaced or sought in, a device or a pipe.
     Through {
         part: SpooledTempFile,

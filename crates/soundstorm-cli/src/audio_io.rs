@@ -158,11 +158,7 @@ pub(crate) fn format(path: &Path, samples: WavFormatArg) -> Result<FileFormat> {
 
 /// An audio file at a codec's rate that is written block by block, whole or not at all, or given to
 /// standard output at its end for `-`.
-pub(crate) fn create(
-    path: &Path,
-    spec: &CodecSpec,
-    samples: WavFormatArg,
-) -> Result<AudioWriter> {
+pub(crate) fn create(path: &Path, spec: &CodecSpec, samples: WavFormatArg) -> Result<AudioWriter> {
     let (rate, channels) = (spec.sample_rate, spec.channels);
     let format = format(path, samples)?;
     if path == Path::new("-") {

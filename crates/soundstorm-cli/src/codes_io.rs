@@ -119,7 +119,10 @@ pub(crate) fn part_tensor<B: Backend>(
     frames: Range<usize>,
     device: &B::Device,
 ) -> Tensor<B, 3, Int> {
-    let part: RowCodes = row.iter().map(|level| level[frames.clone()].to_vec()).collect();
+    let part: RowCodes = row
+        .iter()
+        .map(|level| level[frames.clone()].to_vec())
+        .collect();
     row_tensor(&part, device)
 }
 

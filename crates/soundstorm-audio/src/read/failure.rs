@@ -64,11 +64,7 @@ pub(super) fn decode_error(error: Symphonia, container: Container, input: &str) 
     }
 }
 
-pub(super) fn io_error(
-    operation: &'static str,
-    input: &str,
-    source: std::io::Error,
-) -> AudioError {
+pub(super) fn io_error(operation: &'static str, input: &str, source: std::io::Error) -> AudioError {
     AudioError::Io {
         operation,
         input: input.into(),

@@ -46,6 +46,8 @@ fn last_end(source: &mut Source, pattern: &[u8]) -> io::Result<Option<u64>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

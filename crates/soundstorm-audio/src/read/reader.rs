@@ -138,15 +138,16 @@ impl AudioReader {
             )
             .map_err(failed)?;
 
-        let track = format
-            .default_track(TrackType::Audio)
-            .ok_or_else(|| AudioError::Unsupported {
-                input: input.into(),
-                detail: format!(
-                    "{} without an audio track that can be read",
-                    container.name()
-                ),
-            })?;
+        let track =
+            format
+                .default_track(TrackType::Audio)
+                .ok_or_else(|| AudioError::Unsupported {
+                    input: input.into(),
+                    detail: format!(
+                        "{} without an audio track that can be read",
+                        container.name()
+                    ),
+                })?;
         let params = track.codec_params.as_ref().and_then(|p| p.audio());
         let params = params.ok_or_else(|| AudioError::Malformed {
             input: input.into(),

@@ -105,7 +105,10 @@ fn the_end_has_the_error() {
         let mut reader = AudioReader::from_bytes(bytes, "x", &Limits::default()).unwrap();
         let good = join(reader.by_ref().map_while(Result::ok));
         assert!(good.frames() > 100_000);
-        assert_eq!(good, part(&long, 0, good.frames()).quantized(index.is_none()));
+        assert_eq!(
+            good,
+            part(&long, 0, good.frames()).quantized(index.is_none())
+        );
         // The error is what ended it.
         assert!(reader.next().is_none());
     }
@@ -220,7 +223,11 @@ fn a_file_that_is_not_finished_leaves_everything_as_it_was() {
         assert!(matches!(error, Some(AudioError::Io { .. })));
     }
     // FLAC has no way to say that there is nothing.
-    let empty = |format| AudioWriter::create(&path, 16_000, 1, format).unwrap().finish();
+    let empty = |format| {
+        AudioWriter::create(&path, 16_000, 1, format)
+            .unwrap()
+            .finish()
+    };
     assert!(empty(FileFormat::Flac(FlacFormat::Pcm16)).is_err());
     assert_eq!(fs::read(&path).unwrap(), b"old");
     empty(FileFormat::Wav(WavFormat::Pcm16)).unwrap();
@@ -260,7 +267,10 @@ fn a_pipe_gets_all_of_it_with_a_true_header_or_nothing() {
 fn nonsense_is_not_resampled() {
     let invalid = |error: AudioError| assert!(matches!(error, AudioError::Invalid { .. }));
     for (from, to, channels) in [(0, 7, 1), (7, 0, 1), (7, 5, 0)] {
-        Resampler::new(from, to, channels).err().map(invalid).unwrap();
+        Resampler::new(from, to, channels)
+            .err()
+            .map(invalid)
+            .unwrap();
     }
     let mut resampler = Resampler::new(16_000, 24_000, 1).unwrap();
     for wrong in [
@@ -268,6 +278,10 @@ fn nonsense_is_not_resampled() {
         tones(24_000, 7, 1),
         Audio::from_mono(16_000, vec![f32::INFINITY]),
     ] {
-        resampler.push(&wrong).map(|_| ()).map_err(invalid).unwrap_err();
+        resampler
+            .push(&wrong)
+            .map(|_| ())
+            .map_err(invalid)
+            .unwrap_err();
     }
 }

@@ -52,7 +52,9 @@ impl Job for EncodeJob {
                 continue;
             }
             samples += block.frames();
-            let block = common.dtype.cast(audio_io::row_tensor::<B>(&block, &device));
+            let block = common
+                .dtype
+                .cast(audio_io::row_tensor::<B>(&block, &device));
             gathered.extend(encoder.push(block)?);
             let (done, of) = blocks.seconds();
             bar.at(done, of);

@@ -37,9 +37,7 @@ impl Job for Whole {
         let shape = [1, channels, self.audio.frames()];
         let audio = Tensor::<B, 3>::from_data(TensorData::new(samples, shape), &device);
         let (codes, scales): ScaledCodes<B> = codec.encode_scaled(audio, None).unwrap();
-        let wave = codec
-            .decode_scaled(codes.clone(), scales.clone())
-            .unwrap();
+        let wave = codec.decode_scaled(codes.clone(), scales.clone()).unwrap();
         let samples = wave.dims()[2].min(SAMPLES);
         let wave = wave.narrow(2, 0, samples);
         let scales = scales.map(|scales| scales.into_data().iter().collect());
@@ -64,7 +62,9 @@ fn both(bench: &Bench, codec: &str) -> (Result, Result) {
     let wave = soundstorm_audio::read(bench.path("out.wav"), &Default::default()).unwrap();
     let program = Result {
         codes: file.codes.values().to_vec(),
-        scales: file.scales.map_or(vec![], |scales| scales.values().to_vec()),
+        scales: file
+            .scales
+            .map_or(vec![], |scales| scales.values().to_vec()),
         wave: wave.channels.concat(),
     };
     let codec = bench.path(codec);

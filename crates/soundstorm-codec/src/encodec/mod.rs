@@ -132,9 +132,7 @@ impl<B: Backend> Encodec<B> {
     fn decode_chunk(&self, vectors: Tensor<B, 3>, scale: Option<Tensor<B, 2>>) -> Tensor<B, 3> {
         let audio = self.decoder.forward(vectors);
         match scale {
-            Some(scale) => {
-                audio.cast(DType::F32) * scale.unsqueeze_dim::<3>(2).cast(DType::F32)
-            }
+            Some(scale) => audio.cast(DType::F32) * scale.unsqueeze_dim::<3>(2).cast(DType::F32),
             None => audio,
         }
     }

@@ -101,10 +101,7 @@ impl<'a, B: Backend> LongEncoder<'a, B> {
                 codes.extend(form.finish()?);
                 Ok(join(codes))
             }
-            (_, Some(whole)) => self
-                .codec
-                .encode_scaled(whole, Some(self.levels))
-                .map(Some),
+            (_, Some(whole)) => self.codec.encode_scaled(whole, Some(self.levels)).map(Some),
             (_, None) => Err(CodecError::EmptyAudio {
                 shape: [self.rows.unwrap_or(0), self.codec.spec().channels, 0],
             }),

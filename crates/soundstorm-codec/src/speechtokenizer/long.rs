@@ -5,9 +5,7 @@ use burn::prelude::*;
 
 use super::SpeechTokenizer;
 use crate::long::{WindowDecoder, WindowEncoder};
-use crate::{
-    Codec, CodecError, Context, LongAudio, LongDecoder, LongEncoder, LongOptions,
-};
+use crate::{Codec, CodecError, Context, LongAudio, LongDecoder, LongEncoder, LongOptions};
 
 /// Frames that recurrent layers see on either side of a piece: two seconds of the published codec.
 const OVERLAP: usize = 100;

@@ -164,7 +164,10 @@ fn recurrent_layers_see_what_overlaps() {
         let found = [0, 3, 20, 300].map(deviation);
         let errors = found.map(|(_, error)| error);
         assert!(errors.is_sorted_by(|a, b| a > b), "{variant}: {errors:?}");
-        assert!(errors[2] < 1e-3 && errors[3] < 1e-5, "{variant}: {errors:?}");
+        assert!(
+            errors[2] < 1e-3 && errors[3] < 1e-5,
+            "{variant}: {errors:?}"
+        );
         assert_eq!(found[3].0, 0, "{variant}");
         for (sum, (other, _)) in others.iter_mut().zip(found) {
             *sum += other;

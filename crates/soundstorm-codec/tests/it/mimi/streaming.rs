@@ -172,6 +172,10 @@ fn what_is_kept_does_not_grow_with_the_stream() {
         // Once the windows are full, which takes no more frames than they have.
         let full = kept[FRAMES - 1];
         assert!(full.iter().all(|&numbers| numbers > 0));
-        assert!(kept[codec.config().window..].iter().all(|&kept| kept == full));
+        assert!(
+            kept[codec.config().window..]
+                .iter()
+                .all(|&kept| kept == full)
+        );
     }
 }
