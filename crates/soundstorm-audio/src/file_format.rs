@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use crate::encoder::Encoder;
+use crate::flac::FlacEncoder;
+use crate::wav::WavEncoder;
 use crate::{Audio, AudioError, FlacFormat, Result, WavFormat, flac_bytes, wav_bytes, whole};
 
 /// A format that is written, with how samples are stored in it.
@@ -15,6 +18,16 @@ pub enum FileFormat {
 }
 
 impl FileFormat {
+    /// What writes it, for samples of so many channels at `sample_rate` Hz.
+    pub(crate) fn encoder(self, sample_rate: u32, channels: usize) -> Result<Box<dyn Encoder>> {
+        // Without a sample there is nothing else to be wrong.
+        Audio::new(sample_rate, vec![Vec::new(); channels])?;
+        Ok(match self {
+            Self::Wav(format) => Box::new(WavEncoder::new(sample_rate, channels, format)?),
+            Self::Flac(format) => Box::new(FlacEncoder::new(sample_rate, channels, format)?),
+        })
+    }
+
     /// By the ending of a file's name, in small or capital letters, with 16-bit samples: `wav` or `flac`.
     ///
     /// # Errors

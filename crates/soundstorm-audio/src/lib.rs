@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod audio;
+mod encoder;
 mod error;
 mod file_format;
 mod flac;
@@ -16,11 +17,14 @@ mod riff;
 mod spectrum;
 mod wav;
 mod whole;
+mod writer;
 
 pub use audio::Audio;
 pub use error::{AudioError, Result};
 pub use file_format::{FileFormat, file_bytes, write};
 pub use flac::{FlacFormat, flac_bytes};
 pub use limits::Limits;
-pub use read::{read, read_bytes, read_from};
+pub use read::{AudioReader, read, read_bytes, read_from};
+pub use resample::Resampler;
 pub use wav::{WavFormat, wav_bytes, write_wav, write_wav_to};
+pub use writer::AudioWriter;

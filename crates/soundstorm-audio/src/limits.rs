@@ -1,5 +1,7 @@
 //! How much a file may ask for.
 
+use crate::{AudioError, Result};
+
 /// Bounds checked while reading, before the memory is spent. The default admits any ordinary recording.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -62,5 +64,47 @@ impl Limits {
     pub fn with_non_finite(mut self, allow: bool) -> Self {
         self.allow_non_finite = allow;
         self
+    }
+
+    pub(crate) fn check_bytes(&self, bytes: u64, input: &str) -> Result<()> {
+        if bytes > self.max_bytes {
+            let (got, limit) = (format!("{bytes} bytes"), self.max_bytes.to_string());
+            return Err(over(input, "the file", got, limit));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_rate(&self, rate: u32, input: &str) -> Result<()> {
+        if !(self.min_sample_rate..=self.max_sample_rate).contains(&rate) || rate == 0 {
+            let limit = format!("{} to {} Hz", self.min_sample_rate, self.max_sample_rate);
+            return Err(over(input, "the sample rate", format!("{rate} Hz"), limit));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_channels(&self, count: usize, input: &str) -> Result<()> {
+        if count > self.max_channels {
+            let (got, limit) = (count.to_string(), self.max_channels.to_string());
+            return Err(over(input, "the number of channels", got, limit));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_frames(&self, frames: u64, rate: u32, input: &str) -> Result<()> {
+        let seconds = frames as f64 / f64::from(rate.max(1));
+        if seconds > self.max_seconds {
+            let (got, limit) = (format!("{seconds:.1} s"), format!("{} s", self.max_seconds));
+            return Err(over(input, "the duration", got, limit));
+        }
+        Ok(())
+    }
+}
+
+fn over(input: &str, what: &'static str, got: String, limit: String) -> AudioError {
+    AudioError::OverLimit {
+        input: input.into(),
+        what,
+        got,
+        limit,
     }
 }

@@ -1,7 +1,9 @@
 //! The pages of an Ogg file (RFC 3533), walked before decoding: demultiplexers skip damaged pages without a word.
 
 use std::collections::BTreeSet;
+use std::io::BufReader;
 
+use crate::read::{Source, read_full};
 use crate::{AudioError, Result};
 
 const FORMAT: &str = "Ogg";
@@ -13,8 +15,8 @@ const LAST_PAGE: u8 = 0x04;
 ///
 /// # Errors
 /// `Truncated` where the file ends early, `Malformed` for a lost page or a wrong checksum, `Unsupported` for streams
-/// chained one after another.
-pub(crate) fn check(bytes: &[u8], input: &str) -> Result<()> {
+/// chained one after another, `Io` where it cannot be read.
+pub(crate) fn check(source: &mut Source, input: &str) -> Result<()> {
     let truncated = |detail: String| AudioError::Truncated {
         input: input.to_owned(),
         format: FORMAT,
@@ -25,26 +27,48 @@ pub(crate) fn check(bytes: &[u8], input: &str) -> Result<()> {
         format: FORMAT,
         detail,
     };
+    let failed = |source| AudioError::Io {
+        operation: "read",
+        input: input.to_owned(),
+        source,
+    };
+    source.read_at(0, &mut []).map_err(failed)?;
+    let mut reader = BufReader::new(source);
     let mut open = BTreeSet::new();
     let mut ended = false;
     let mut pos = 0;
-    while pos < bytes.len() {
-        let rest = &bytes[pos..];
-        if !rest.starts_with(b"OggS") {
-            if b"OggS".starts_with(rest) {
+    let mut page = Vec::new();
+    loop {
+        // As much more of the page as it has; whether all of it was there.
+        let mut more = |page: &mut Vec<u8>, count: usize| {
+            let start = page.len();
+            page.resize(start + count, 0);
+            let read = read_full(&mut reader, &mut page[start..]);
+            read.map(|read| {
+                page.truncate(start + read);
+                read == count
+            })
+        };
+        page.clear();
+        let whole = more(&mut page, HEADER).map_err(failed)?;
+        if page.is_empty() {
+            break;
+        }
+        if !page.starts_with(b"OggS") {
+            if b"OggS".starts_with(&page) {
                 return Err(truncated(format!("the page at byte {pos} is cut off")));
             }
             return Err(malformed(format!("no page begins at byte {pos}")));
         }
-        let segments = rest.get(26).map_or(0, |&n| usize::from(n));
-        let table = rest.get(HEADER..HEADER + segments);
-        let size =
-            table.map(|t| HEADER + segments + t.iter().map(|&n| usize::from(n)).sum::<usize>());
-        let Some(page) = size.and_then(|size| rest.get(..size)) else {
+        let segments = usize::from(page.last().copied().unwrap_or(0));
+        let whole = whole && more(&mut page, segments).map_err(failed)?;
+        let body = if whole { &page[HEADER..] } else { &[] };
+        let body = body.iter().map(|&n| usize::from(n)).sum();
+        if !whole || !more(&mut page, body).map_err(failed)? {
             return Err(truncated(format!("the page at byte {pos} is cut off")));
-        };
+        }
         let stated = u32::from_le_bytes([page[22], page[23], page[24], page[25]]);
-        if checksum(page) != stated {
+        if checksum(&page) != stated {
             return Err(malformed(format!(
                 "the page at byte {pos} has a wrong checksum"
             )));

@@ -1,5 +1,6 @@
 //! The chunks of a WAV file, walked before decoding: decoders take a data chunk that ends early without a word.
 
+use crate::read::Source;
 use crate::{AudioError, Result};
 
 const FORMAT: &str = "WAV";
@@ -10,30 +11,37 @@ const OPEN_ENDED: u32 = 0x7FFF_0000;
 ///
 /// # Errors
 /// `Truncated` where the file ends inside a chunk, `Malformed` without a data chunk, `Unsupported` for RIFF files that
-/// are not WAVE.
-pub(crate) fn settle(bytes: &mut [u8], input: &str) -> Result<()> {
+/// are not WAVE, `Io` where it cannot be read.
+pub(crate) fn settle(source: &mut Source, input: &str) -> Result<()> {
     let truncated = |detail: String| AudioError::Truncated {
         input: input.to_owned(),
         format: FORMAT,
         detail,
     };
-    let len = bytes.len();
+    let failed = |source| AudioError::Io {
+        operation: "read",
+        input: input.to_owned(),
+        source,
+    };
+    let len = source.len();
     if len < 12 {
         return Err(truncated(format!(
             "the header takes 12 bytes, the file has {len}"
         )));
     }
-    if &bytes[8..12] != b"WAVE" {
+    let mut header = [0; 12];
+    source.read_at(0, &mut header).map_err(failed)?;
+    let [.., d0, d1, d2, d3, b'W', b'A', b'V', b'E'] = header else {
         return Err(AudioError::Unsupported {
             input: input.to_owned(),
             detail: "a RIFF file that is not WAVE".into(),
         });
-    }
-    let declared = u32_at(bytes, 4);
+    };
+    let declared = u32::from_le_bytes([d0, d1, d2, d3]);
     let mut pos = 12;
     loop {
         if pos + 8 > len {
-            if u64::from(declared) + 8 > len as u64 && declared < OPEN_ENDED {
+            if u64::from(declared) + 8 > len && declared < OPEN_ENDED {
                 return Err(truncated(format!(
                     "it declares {} bytes and has {len}, with no audio data among them",
                     u64::from(declared) + 8
@@ -45,32 +53,31 @@ pub(crate) fn settle(bytes: &mut [u8], input: &str) -> Result<()> {
                 detail: "there is no data chunk".into(),
             });
         }
-        let size = u32_at(bytes, pos + 4);
+        let mut chunk = [0; 8];
+        source.read_at(pos, &mut chunk).map_err(failed)?;
+        let [name @ .., s0, s1, s2, s3] = chunk;
+        let size = u32::from_le_bytes([s0, s1, s2, s3]);
         let there = len - pos - 8;
-        let is_data = &bytes[pos..pos + 4] == b"data";
-        if size as usize > there {
+        let is_data = &name == b"data";
+        if u64::from(size) > there {
             if !(is_data && size >= OPEN_ENDED) {
                 return Err(truncated(format!(
                     "the {} chunk declares {size} bytes and {there} are there",
-                    bytes[pos..pos + 4].escape_ascii()
+                    name.escape_ascii()
                 )));
             }
-            put_u32(bytes, pos + 4, u32::try_from(there).unwrap_or(u32::MAX));
+            source.patch(pos + 4, at_most(there).to_le_bytes());
         }
         if is_data {
             break;
         }
-        pos += 8 + size as usize + (size as usize & 1);
+        pos += 8 + u64::from(size) + u64::from(size & 1);
     }
     // The outer length says nothing that the chunks do not; writers to a pipe leave it open or zero.
-    put_u32(bytes, 4, u32::try_from(len - 8).unwrap_or(u32::MAX));
+    source.patch(4, at_most(len - 8).to_le_bytes());
     Ok(())
 }
 
-fn u32_at(bytes: &[u8], pos: usize) -> u32 {
-    u32::from_le_bytes([bytes[pos], bytes[pos + 1], bytes[pos + 2], bytes[pos + 3]])
-}
-
-fn put_u32(bytes: &mut [u8], pos: usize, value: u32) {
-    bytes[pos..pos + 4].copy_from_slice(&value.to_le_bytes());
+fn at_most(length: u64) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }

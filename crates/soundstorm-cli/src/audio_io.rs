@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use soundstorm_audio::{Audio, FileFormat, FlacFormat, Limits, WavFormat};
+use soundstorm_audio::{
+    Audio, AudioReader, AudioWriter, FileFormat, FlacFormat, Limits, Resampler, WavFormat,
+};
 use soundstorm_codec::CodecSpec;
 
 use crate::{args::WavFormatArg, usage::usage};
@@ -26,15 +28,63 @@ pub(crate) fn read(path: &Path) -> Result<Audio> {
     Ok(soundstorm_audio::read(path, &limits)?)
 }
 
-/// Audio as a codec takes it, `[1, channels, samples]`: mixed to mono for a
-/// codec of one channel, mono in every channel of a codec of several, and at
-/// its sample rate.
-pub(crate) fn to_tensor<B: Backend>(
-    audio: &Audio,
-    spec: &CodecSpec,
-    device: &B::Device,
-) -> Result<Tensor<B, 3>> {
-    let audio = match spec.channels {
+/// Opens a file, or standard input for `-`, to be read block by block.
+pub(crate) fn open(path: &Path) -> Result<AudioReader> {
+    let limits = Limits::default();
+    if path == Path::new("-") {
+        let stdin = std::io::stdin().lock();
+        return Ok(AudioReader::from_reader(stdin, "standard input", &limits)?);
+    }
+    Ok(AudioReader::open(path, &limits)?)
+}
+
+/// A file's blocks as a codec takes them; together they are what [`to_tensor`] makes of all of it.
+pub(crate) struct CodecBlocks {
+    reader: AudioReader,
+    /// Until the last of it has been given.
+    resampler: Option<Resampler>,
+    channels: usize,
+    /// Samples of the file so far.
+    read: usize,
+}
+
+impl CodecBlocks {
+    pub(crate) fn new(reader: AudioReader, spec: &CodecSpec) -> Result<Self> {
+        let resampler = Resampler::new(reader.sample_rate(), spec.sample_rate, spec.channels)?;
+        Ok(Self {
+            reader,
+            resampler: Some(resampler),
+            channels: spec.channels,
+            read: 0,
+        })
+    }
+
+    /// The next block, of any number of samples, or nothing behind the last.
+    pub(crate) fn next(&mut self) -> Result<Option<Audio>> {
+        let Some(resampler) = &mut self.resampler else {
+            return Ok(None);
+        };
+        if let Some(block) = self.reader.next() {
+            let block = block?;
+            self.read += block.frames();
+            let block = with_channels(&block, self.channels)?;
+            return Ok(Some(resampler.push(&block)?));
+        }
+        let last = self.resampler.take().map(Resampler::finish).transpose()?;
+        Ok(last)
+    }
+
+    /// Seconds that were read, and those of the whole file as far as it tells.
+    pub(crate) fn seconds(&self) -> (usize, usize) {
+        let all = self.reader.frames().unwrap_or(0) as usize;
+        let rate = self.reader.sample_rate() as usize;
+        (self.read / rate, self.read.max(all) / rate)
+    }
+}
+
+/// Mixed to mono for a codec of one channel, mono in every channel of a codec of several.
+fn with_channels(audio: &Audio, channels: usize) -> Result<Audio> {
+    Ok(match channels {
         1 => audio.mono(),
         channels if channels == audio.channels.len() => audio.clone(),
         channels if audio.channels.len() == 1 => {
@@ -44,12 +94,23 @@ pub(crate) fn to_tensor<B: Backend>(
             "the codec takes {channels} channels, the audio has {}",
             audio.channels.len()
         ),
-    };
-    let audio = audio.resample(spec.sample_rate)?;
-    let samples = audio.frames();
-    let values: Vec<f32> = audio.channels.concat();
-    let data = TensorData::new(values, [1, spec.channels, samples]);
-    Ok(Tensor::from_data(data, device))
+    })
+}
+
+/// Audio as a codec takes it, `[1, channels, samples]`: of its channels, and at its sample rate.
+pub(crate) fn to_tensor<B: Backend>(
+    audio: &Audio,
+    spec: &CodecSpec,
+    device: &B::Device,
+) -> Result<Tensor<B, 3>> {
+    let audio = with_channels(audio, spec.channels)?.resample(spec.sample_rate)?;
+    Ok(row_tensor(&audio, device))
+}
+
+/// One row of audio, `[1, channels, samples]`.
+pub(crate) fn row_tensor<B: Backend>(audio: &Audio, device: &B::Device) -> Tensor<B, 3> {
+    let shape = [1, audio.channels.len(), audio.frames()];
+    Tensor::from_data(TensorData::new(audio.channels.concat(), shape), device)
 }
 
 /// One row of a codec's output, `[batch, channels, samples]`, cut to a number
@@ -93,6 +154,19 @@ pub(crate) fn format(path: &Path, samples: WavFormatArg) -> Result<FileFormat> {
         (_, WavFormatArg::S24) => FileFormat::Wav(WavFormat::Pcm24),
         (_, WavFormatArg::F32) => FileFormat::Wav(WavFormat::F32),
     })
+}
+
+/// An audio file at a codec's rate that is written block by block, whole or not at all, or given to
+/// standard output at its end for `-`.
+pub(crate) fn create(path: &Path, spec: &CodecSpec, samples: WavFormatArg) -> Result<AudioWriter> {
+    let (rate, channels) = (spec.sample_rate, spec.channels);
+    let format = format(path, samples)?;
+    if path == Path::new("-") {
+        let stdout = std::io::stdout();
+        let writer = AudioWriter::through(stdout, "standard output", rate, channels, format)?;
+        return Ok(writer);
+    }
+    Ok(AudioWriter::create(path, rate, channels, format)?)
 }
 
 /// Writes an audio file whole or not at all, or to standard output for `-`.

@@ -1,12 +1,12 @@
 //! Codes between files and rows, split and joined where a model's semantic
 //! tokens are the codec's first level.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use soundstorm::{RowCodes, SemanticSource, SoundStormConfig};
-use soundstorm_codec::CodecSpec;
+use soundstorm_codec::{CodecSpec, ScaledCodes};
 use soundstorm_hub::{Array, CodesFile};
 
 /// Metadata that tells where a codes file's semantic tokens come from.
@@ -75,6 +75,55 @@ pub(crate) fn tensor<B: Backend>(
 /// A codec's codes, `[batch, levels, frames]`, as rows.
 pub(crate) fn from_tensor<B: Backend>(codes: Tensor<B, 3, Int>) -> Vec<RowCodes> {
     rows(&Array::from_tensor(codes))
+}
+
+/// One row's codes and scales, gathered piece by piece.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    /// `[levels][frames]`
+    codes: RowCodes,
+    scales: Vec<f32>,
+}
+
+impl Gathered {
+    /// Appends the first row of what an encoder gave, if it gave any.
+    pub(crate) fn extend<B: Backend>(&mut self, piece: Option<ScaledCodes<B>>) {
+        let Some((codes, scales)) = piece else {
+            return;
+        };
+        let new = from_tensor(codes).swap_remove(0);
+        self.codes.resize(new.len(), Vec::new());
+        for (level, new) in self.codes.iter_mut().zip(new) {
+            level.extend(new);
+        }
+        if let Some(scales) = scales {
+            self.scales.extend(scales.into_data().iter::<f32>());
+        }
+    }
+
+    /// As a file of one row.
+    pub(crate) fn into_file(self) -> Result<CodesFile> {
+        let (levels, frames) = (self.codes.len(), self.codes.first().map_or(0, Vec::len));
+        let codes = Array::new([1, levels, frames], self.codes.concat())?;
+        let mut file = CodesFile::new(codes);
+        if !self.scales.is_empty() {
+            file.scales = Some(Array::new([1, self.scales.len()], self.scales)?);
+        }
+        Ok(file)
+    }
+}
+
+/// Frames `frames` of a row, `[1, levels, frames]`.
+pub(crate) fn part_tensor<B: Backend>(
+    row: &RowCodes,
+    frames: Range<usize>,
+    device: &B::Device,
+) -> Tensor<B, 3, Int> {
+    let part: RowCodes = row
+        .iter()
+        .map(|level| level[frames.clone()].to_vec())
+        .collect();
+    row_tensor(&part, device)
 }
 
 /// Splits codec levels into a model's semantic tokens and codes, if it takes

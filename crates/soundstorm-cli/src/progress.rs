@@ -22,6 +22,11 @@ impl Progress {
         Self::with_count("{pos}/{len}", what, quiet)
     }
 
+    /// As [`Self::new`], for work that is counted in seconds of audio.
+    pub(crate) fn seconds(what: &'static str, quiet: bool) -> Self {
+        Self::with_count("{pos}/{len} s", what, quiet)
+    }
+
     /// As [`Self::new`], for work that is counted in bytes.
     pub(crate) fn bytes(what: &'static str, quiet: bool) -> Self {
         Self::with_count("{bytes}/{total_bytes}", what, quiet)

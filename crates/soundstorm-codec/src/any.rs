@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Codec, CodecError, CodecSpec, ConfigError, Convolutional, Dac, DacConfig, Encodec,
-    EncodecConfig, Mimi, MimiConfig, ScaledCodes, SoundStream, SoundStreamConfig, SpeechTokenizer,
-    SpeechTokenizerConfig,
+    EncodecConfig, LongAudio, LongDecoder, LongEncoder, LongOptions, Mimi, MimiConfig, ScaledCodes,
+    SoundStream, SoundStreamConfig, SpeechTokenizer, SpeechTokenizerConfig,
 };
 
 /// A codec's `config.json`, told apart by its `model_type`.
@@ -58,6 +58,19 @@ impl CodecConfig {
     }
 }
 
+/// What each of the codecs does, whichever it is.
+macro_rules! each {
+    ($any:expr, $codec:ident => $done:expr) => {
+        match $any {
+            AnyCodec::SpeechTokenizer($codec) => $done,
+            AnyCodec::Dac($codec) => $done,
+            AnyCodec::Encodec($codec) => $done,
+            AnyCodec::Mimi($codec) => $done,
+            AnyCodec::SoundStream($codec) => $done,
+        }
+    };
+}
+
 /// Any of this crate's codecs.
 ///
 /// A visitor sees the variant's name before the codec's own parameters:
@@ -101,25 +114,31 @@ impl<B: Backend> AnyCodec<B> {
     }
 }
 
+impl<B: Backend> LongAudio<B> for AnyCodec<B> {
+    fn long_options(&self) -> LongOptions {
+        each!(self, codec => codec.long_options())
+    }
+
+    fn long_encoder(
+        &self,
+        levels: Option<usize>,
+        options: &LongOptions,
+    ) -> Result<LongEncoder<'_, B>, CodecError> {
+        each!(self, codec => codec.long_encoder(levels, options))
+    }
+
+    fn long_decoder(&self, options: &LongOptions) -> LongDecoder<'_, B> {
+        each!(self, codec => codec.long_decoder(options))
+    }
+}
+
 impl<B: Backend> Codec<B> for AnyCodec<B> {
     fn spec(&self) -> CodecSpec {
-        match self {
-            Self::SpeechTokenizer(codec) => codec.spec(),
-            Self::Dac(codec) => codec.spec(),
-            Self::Encodec(codec) => codec.spec(),
-            Self::Mimi(codec) => codec.spec(),
-            Self::SoundStream(codec) => codec.spec(),
-        }
+        each!(self, codec => codec.spec())
     }
 
     fn frames(&self, samples: usize) -> usize {
-        match self {
-            Self::SpeechTokenizer(codec) => codec.frames(samples),
-            Self::Dac(codec) => codec.frames(samples),
-            Self::Encodec(codec) => codec.frames(samples),
-            Self::Mimi(codec) => codec.frames(samples),
-            Self::SoundStream(codec) => codec.frames(samples),
-        }
+        each!(self, codec => codec.frames(samples))
     }
 
     fn encode(
@@ -127,23 +146,11 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
         audio: Tensor<B, 3>,
         levels: Option<usize>,
     ) -> Result<Tensor<B, 3, Int>, CodecError> {
-        match self {
-            Self::SpeechTokenizer(codec) => codec.encode(audio, levels),
-            Self::Dac(codec) => codec.encode(audio, levels),
-            Self::Encodec(codec) => codec.encode(audio, levels),
-            Self::Mimi(codec) => codec.encode(audio, levels),
-            Self::SoundStream(codec) => codec.encode(audio, levels),
-        }
+        each!(self, codec => codec.encode(audio, levels))
     }
 
     fn decode(&self, codes: Tensor<B, 3, Int>) -> Result<Tensor<B, 3>, CodecError> {
-        match self {
-            Self::SpeechTokenizer(codec) => codec.decode(codes),
-            Self::Dac(codec) => codec.decode(codes),
-            Self::Encodec(codec) => codec.decode(codes),
-            Self::Mimi(codec) => codec.decode(codes),
-            Self::SoundStream(codec) => codec.decode(codes),
-        }
+        each!(self, codec => codec.decode(codes))
     }
 
     fn encode_scaled(
@@ -151,13 +158,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
         audio: Tensor<B, 3>,
         levels: Option<usize>,
     ) -> Result<ScaledCodes<B>, CodecError> {
-        match self {
-            Self::SpeechTokenizer(codec) => codec.encode_scaled(audio, levels),
-            Self::Dac(codec) => codec.encode_scaled(audio, levels),
-            Self::Encodec(codec) => codec.encode_scaled(audio, levels),
-            Self::Mimi(codec) => codec.encode_scaled(audio, levels),
-            Self::SoundStream(codec) => codec.encode_scaled(audio, levels),
-        }
+        each!(self, codec => codec.encode_scaled(audio, levels))
     }
 
     fn decode_scaled(
@@ -165,12 +166,6 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
         codes: Tensor<B, 3, Int>,
         scales: Option<Tensor<B, 2>>,
     ) -> Result<Tensor<B, 3>, CodecError> {
-        match self {
-            Self::SpeechTokenizer(codec) => codec.decode_scaled(codes, scales),
-            Self::Dac(codec) => codec.decode_scaled(codes, scales),
-            Self::Encodec(codec) => codec.decode_scaled(codes, scales),
-            Self::Mimi(codec) => codec.decode_scaled(codes, scales),
-            Self::SoundStream(codec) => codec.decode_scaled(codes, scales),
-        }
+        each!(self, codec => codec.decode_scaled(codes, scales))
     }
 }

@@ -13,6 +13,13 @@ use crate::conv::pad_zeros;
 pub struct Carry<B: Backend>(Option<Tensor<B, 3>>);
 
 impl<B: Backend> Carry<B> {
+    /// How many numbers it holds.
+    pub fn numbers(&self) -> usize {
+        self.0
+            .as_ref()
+            .map_or(0, |kept| kept.dims().iter().product())
+    }
+
     /// `x` with the `length` frames that came before it, whose last ones are kept.
     ///
     /// # Shapes

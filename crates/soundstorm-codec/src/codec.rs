@@ -59,6 +59,26 @@ impl CodecSpec {
         Ok(())
     }
 
+    /// Fails if there are scales, for a codec that has none.
+    ///
+    /// # Shapes
+    /// - scales: `[batch, chunks]`
+    ///
+    /// # Errors
+    /// [`CodecError::NoScales`].
+    pub fn refuse_scales<B: Backend>(
+        &self,
+        scales: Option<&Tensor<B, 2>>,
+    ) -> Result<(), CodecError> {
+        match scales {
+            None => Ok(()),
+            Some(scales) => Err(CodecError::NoScales {
+                codec: self.name.clone(),
+                got: scales.dims(),
+            }),
+        }
+    }
+
     /// The number of levels to encode: all of them, or as many as asked for.
     ///
     /// # Errors
@@ -203,12 +223,7 @@ pub trait Codec<B: Backend> {
         codes: Tensor<B, 3, Int>,
         scales: Option<Tensor<B, 2>>,
     ) -> Result<Tensor<B, 3>, CodecError> {
-        match scales {
-            None => self.decode(codes),
-            Some(scales) => Err(CodecError::NoScales {
-                codec: self.spec().name,
-                got: scales.dims(),
-            }),
-        }
+        self.spec().refuse_scales(scales.as_ref())?;
+        self.decode(codes)
     }
 }

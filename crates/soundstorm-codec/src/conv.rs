@@ -9,7 +9,7 @@ use soundstorm_nn::conv1d;
 
 use crate::Carry;
 use crate::init::uniform;
-use crate::{ConvNorm, TimeGroupNorm};
+use crate::{ConvNorm, TimeGroupNorm, Window};
 
 /// Where the padding that keeps the length stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -164,26 +164,66 @@ impl<B: Backend> PaddedConv1d<B> {
     }
 
     /// [`PaddedConv1d::forward`] piece by piece: before a piece stands the end of the one before
-    /// it. Every piece but the last is whole strides.
+    /// it. Every piece but the last is whole strides, and the first has
+    /// [`PaddedConv1d::first_piece`] frames at least.
     ///
     /// # Shapes
     /// - x: `[batch, channels_in, frames]`
     /// - output: `[batch, channels_out, ceil(frames / stride)]`
     ///
     /// # Panics
-    /// If the convolution is not causal, its padding is not zeros, or a norm follows it: it would
-    /// have to know what comes later.
+    /// If the convolution is not causal or a norm follows it: it would have to know what comes
+    /// later.
     pub fn stream(&self, x: Tensor<B, 3>, carry: &mut Carry<B>) -> Tensor<B, 3> {
         assert!(
-            self.padding == Padding::Causal
-                && self.pad_mode == PadMode::Zero
-                && self.norm.is_none(),
-            "only a causal convolution padded with zeros and without a norm can be streamed"
+            self.padding == Padding::Causal && self.norm.is_none(),
+            "only a causal convolution without a norm can be streamed"
         );
         let [_, _, frames] = x.dims();
+        let (total, kept) = (self.padding_total(), self.kept());
+        let x = carry.prepend(x, kept, |x| match self.pad_mode {
+            PadMode::Zero => zeros(x, kept),
+            PadMode::Reflect => x.clone().narrow(2, 1, kept).flip([2]),
+        });
+        let x = pad(x, 0, missing(frames, self.stride), self.pad_mode);
+        let [_, _, padded] = x.dims();
+        self.convolve(x.narrow(2, kept - total, padded - (kept - total)))
+    }
+
+    /// The frames without which a stream cannot begin: those that its padding mirrors.
+    pub fn first_piece(&self) -> usize {
+        match self.pad_mode {
+            PadMode::Zero => 1,
+            PadMode::Reflect => self.kept() + 1,
+        }
+    }
+
+    /// Frames of a stream that the next piece is padded with on its left, or at the end on its
+    /// right.
+    fn kept(&self) -> usize {
+        match self.pad_mode {
+            PadMode::Zero => self.padding_total(),
+            PadMode::Reflect => self.padding_total().max(self.stride - 1),
+        }
+    }
+
+    /// Which samples a frame depends on.
+    pub(crate) fn window(&self) -> Window {
+        let [_, _, kernel] = self.weight.dims();
         let total = self.padding_total();
-        let x = carry.prepend(x, total, |x| zeros(x, total));
-        self.convolve(pad_zeros(x, 0, missing(frames, self.stride)))
+        Window::Convolution {
+            reach: (kernel - 1) * self.dilation,
+            stride: self.stride,
+            left: match self.padding {
+                Padding::Centered => total - total / 2,
+                Padding::Causal => total,
+            },
+        }
+    }
+
+    /// Samples per frame.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
     }
 
     /// Padding that keeps the number of frames at stride 1.
@@ -317,15 +357,26 @@ mod tests {
     #[test]
     fn pieces_give_what_the_whole_does() {
         let device = Default::default();
-        for (channels, kernel, stride, dilation) in [(2, 7, 1, 1), (11, 6, 3, 1), (11, 3, 1, 2)] {
+        let convolutions = [
+            (2, 7, 1, 1),
+            (11, 6, 3, 1),
+            (11, 3, 1, 2),
+            (3, 5, 5, 1),
+            (3, 5, 4, 1),
+        ];
+        let modes = [PadMode::Zero, PadMode::Reflect];
+        let cases = convolutions.into_iter().flat_map(|c| modes.map(|m| (c, m)));
+        for ((channels, kernel, stride, dilation), mode) in cases {
             let conv = PaddedConv1dConfig::new(channels, 5, kernel)
                 .with_stride(stride)
                 .with_dilation(dilation)
                 .with_padding(Padding::Causal)
-                .with_pad_mode(PadMode::Zero)
+                .with_pad_mode(mode)
                 .init::<B>(&device);
-            // Pieces shorter than the kernel, and a last one that is no whole stride.
-            let pieces = [stride, 2 * stride, 5 * stride, stride, 4];
+            // A first one that is no longer than it must be, others shorter than the kernel, and a
+            // last one that is no whole stride.
+            let first = conv.first_piece().next_multiple_of(stride);
+            let pieces = [first, 2 * stride, 5 * stride, stride, stride + 1];
             let shape = [2, channels, pieces.iter().sum()];
             let x = Tensor::<B, 3>::random(shape, burn::tensor::Distribution::Default, &device);
             let (mut carry, mut start) = (Carry::default(), 0);

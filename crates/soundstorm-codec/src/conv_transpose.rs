@@ -6,7 +6,7 @@ use soundstorm_nn::conv_transpose1d;
 
 use crate::conv::pad_zeros;
 use crate::init::uniform;
-use crate::{Carry, ConvNorm, Padding, TimeGroupNorm};
+use crate::{Carry, ConvNorm, Padding, TimeGroupNorm, Window};
 
 /// Configuration of a [`TrimmedConvTranspose1d`].
 #[derive(Debug, Clone)]
@@ -131,6 +131,21 @@ impl<B: Backend> TrimmedConvTranspose1d<B> {
             }
             None => convolve([self.trim_left, samples]),
         }
+    }
+
+    /// Which frames a sample depends on.
+    pub(crate) fn window(&self) -> Window {
+        let [_, _, kernel] = self.weight.dims();
+        Window::Transposed {
+            reach: kernel - 1,
+            stride: self.stride,
+            left: self.trim_left,
+        }
+    }
+
+    /// Samples per frame.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
     }
 
     /// [`TrimmedConvTranspose1d::forward`] piece by piece: what reaches past the end of a piece is

@@ -33,6 +33,24 @@ pub enum CodecError {
         /// Rows of this piece.
         got: usize,
     },
+    /// A piece of a stream has more or fewer levels than those before it.
+    #[error("decode: the stream has {expected} level(s), this piece of it has {got}")]
+    StreamLevels {
+        /// Levels of the pieces before.
+        expected: usize,
+        /// Levels of this piece.
+        got: usize,
+    },
+    /// A codec whose configuration needs all of the audio at once.
+    #[error("{operation}: {codec} cannot be streamed: {reason}")]
+    NotStreamed {
+        /// `encode` or `decode`.
+        operation: &'static str,
+        /// The codec's name.
+        codec: String,
+        /// What in it looks further than a stream can.
+        reason: &'static str,
+    },
     /// No code to decode.
     #[error("decode: there are no codes: [batch, quantizers, frames] is {shape:?}")]
     EmptyCodes {

@@ -5,7 +5,7 @@
 
 use burn::module::Param;
 use burn::prelude::*;
-use soundstorm_nn::lstm_states;
+use soundstorm_nn::{LstmMemory, lstm_states};
 
 use crate::init::uniform;
 
@@ -100,6 +100,51 @@ impl<B: Backend> Lstm<B> {
     }
 }
 
+/// What a stack in one direction keeps of a stream: nothing before the first frame.
+#[derive(Debug, Clone)]
+pub struct LstmState<B: Backend>(Vec<Option<LstmMemory<B>>>);
+
+impl<B: Backend> LstmState<B> {
+    /// How many numbers it holds.
+    pub fn numbers(&self) -> usize {
+        let layers = self.0.iter().flatten();
+        let numbers = |kept: &LstmMemory<B>| kept.state.dims().iter().product::<usize>();
+        layers.map(|kept| 2 * numbers(kept)).sum()
+    }
+}
+
+impl<B: Backend> Lstm<B> {
+    /// The state before the first frame.
+    pub fn start(&self) -> LstmState<B> {
+        LstmState(self.layers.iter().map(|_| None).collect())
+    }
+
+    /// Whether any layer runs backward as well.
+    pub fn is_bidirectional(&self) -> bool {
+        self.layers.iter().any(|layer| layer.hidden.dims()[0] > 1)
+    }
+
+    /// [`Lstm::forward`] piece by piece.
+    ///
+    /// # Shapes
+    /// - x, output: `[batch, dimension, frames]`
+    ///
+    /// # Panics
+    /// If it runs in both directions: a frame would depend on all that follow.
+    pub fn stream(&self, x: Tensor<B, 3>, state: &mut LstmState<B>) -> Tensor<B, 3> {
+        assert!(
+            !self.is_bidirectional(),
+            "only layers that run forward can be streamed"
+        );
+        let mut y = x.clone().permute([2, 0, 1]);
+        for (layer, kept) in self.layers.iter().zip(&mut state.0) {
+            y = layer.stream(y, kept);
+        }
+        let y = y.permute([1, 2, 0]);
+        if self.skip { y + x } else { y }
+    }
+}
+
 /// One recurrent layer, in one or two directions.
 #[derive(Module, Debug)]
 pub struct LstmLayer<B: Backend> {
@@ -126,10 +171,21 @@ impl<B: Backend> LstmLayer<B> {
                 let gates = gates.clone().narrow(1, direction, 1);
                 let gates = gates.reshape([frames, batch, GATES, hidden]);
                 let weight = self.hidden.val().narrow(0, direction, 1).squeeze_dim(0);
-                in_time(lstm_states(gates, weight), direction)
+                in_time(lstm_states(gates, weight, None).0, direction)
             })
             .collect();
         Tensor::cat(outputs, 2)
+    }
+
+    /// The frames that follow those before, of the only direction.
+    fn stream(&self, x: Tensor<B, 3>, kept: &mut Option<LstmMemory<B>>) -> Tensor<B, 3> {
+        let [frames, batch, _] = x.dims();
+        let [_, _, hidden, _] = self.hidden.dims();
+        let gates = self.input_gates(x).reshape([frames, batch, GATES, hidden]);
+        let weight = self.hidden.val().squeeze_dim(0);
+        let (states, memory) = lstm_states(gates, weight, kept.take());
+        *kept = Some(memory);
+        states
     }
 
     /// What the input alone adds to the gates, the second direction's frames in
@@ -241,6 +297,27 @@ mod tests {
         let tolerance = Tolerance::absolute(1e-6);
         got.to_data()
             .assert_approx_eq::<f32>(&expected.to_data(), tolerance);
+    }
+
+    #[test]
+    fn pieces_give_what_the_whole_does() {
+        for skip in [true, false] {
+            let lstm = LstmConfig::new(3, 2)
+                .with_skip(skip)
+                .init::<B>(&Default::default());
+            let x = signal(2, 3, 11);
+            let (mut state, mut start) = (lstm.start(), 0);
+            let parts = [1, 4, 1, 5].map(|piece| {
+                start += piece;
+                let y = lstm.stream(x.clone().narrow(2, start - piece, piece), &mut state);
+                // Two layers, two rows, a state and a cell of three numbers.
+                assert_eq!(state.numbers(), 24);
+                y
+            });
+            let whole = lstm.forward(x).to_data();
+            let pieces = Tensor::cat(parts.to_vec(), 2).to_data();
+            pieces.assert_approx_eq::<f32>(&whole, Tolerance::absolute(1e-6));
+        }
     }
 
     #[test]

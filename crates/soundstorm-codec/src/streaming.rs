@@ -22,10 +22,12 @@ pub trait StreamingCodec<B: Backend>: Codec<B> {
     /// - `levels`: how many levels to encode, all if `None`
     ///
     /// # Errors
-    /// Zero levels or more than the codec has.
+    /// Zero levels or more than the codec has; [`CodecError::NotStreamed`] where the codec's
+    /// configuration looks ahead.
     fn start_encoding(&self, levels: Option<usize>) -> Result<Self::EncoderState, CodecError>;
 
-    /// Encodes as many whole frames as there are with this piece; the rest waits for the next.
+    /// Encodes as many whole frames as there are with this piece; the rest waits for the next. A
+    /// codec whose padding mirrors the start of the signal waits for its first frames together.
     ///
     /// # Shapes
     /// - audio: `[batch, channels, samples]`, any number of samples, also none
@@ -40,20 +42,25 @@ pub trait StreamingCodec<B: Backend>: Codec<B> {
         audio: Tensor<B, 3>,
     ) -> Result<Option<Tensor<B, 3, Int>>, CodecError>;
 
-    /// Encodes the samples that make no whole frame, padded as at the end of the whole.
+    /// Encodes the samples that wait, padded as at the end of the whole.
     ///
     /// # Shapes
-    /// - output: `[batch, levels, 1]`, or nothing if all frames were whole
+    /// - output: `[batch, levels, frames]`, or nothing if none waited
     fn finish_encoding(&self, state: Self::EncoderState) -> Option<Tensor<B, 3, Int>>;
 
     /// The state before the first frame.
-    fn start_decoding(&self) -> Self::DecoderState;
+    ///
+    /// # Errors
+    /// [`CodecError::NotStreamed`] where the codec's configuration looks ahead.
+    fn start_decoding(&self) -> Result<Self::DecoderState, CodecError>;
 
-    /// Decodes frames, each at once and for good: nothing is left to finish.
+    /// Decodes frames, each at once and for good, but for the first few where padding mirrors the
+    /// start of the signal: they wait for each other.
     ///
     /// # Shapes
     /// - codes: `[batch, levels, frames]`, 1 to all of the codec's levels
-    /// - output: `[batch, channels, frames * hop]`
+    /// - output: `[batch, channels, frames * hop]`, of these frames and all that waited, or nothing
+    ///   as long as they wait
     ///
     /// # Errors
     /// As [`Codec::decode`]'s, or another number of rows than before.
@@ -61,5 +68,27 @@ pub trait StreamingCodec<B: Backend>: Codec<B> {
         &self,
         state: &mut Self::DecoderState,
         codes: Tensor<B, 3, Int>,
-    ) -> Result<Tensor<B, 3>, CodecError>;
+    ) -> Result<Option<Tensor<B, 3>>, CodecError>;
+
+    /// Decodes the frames that wait: of a stream too short to be mirrored.
+    ///
+    /// # Shapes
+    /// - output: `[batch, channels, frames * hop]`, or nothing if none waited
+    fn finish_decoding(&self, state: Self::DecoderState) -> Option<Tensor<B, 3>>;
+}
+
+/// Fails unless a piece has as many rows as those before it.
+pub(crate) fn check_rows(
+    operation: &'static str,
+    rows: Option<usize>,
+    got: usize,
+) -> Result<(), CodecError> {
+    match rows {
+        Some(expected) if expected != got => Err(CodecError::StreamRows {
+            operation,
+            expected,
+            got,
+        }),
+        _ => Ok(()),
+    }
 }

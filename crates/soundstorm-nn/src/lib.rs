@@ -47,7 +47,7 @@ pub use heads::{merge_heads, split_heads};
 pub use kth_largest::kth_largest;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Linear, LinearConfig, add_linear, affine, linear};
-pub use lstm::lstm_states;
+pub use lstm::{LstmMemory, lstm_states};
 pub use packed::Packed;
 #[cfg(feature = "flex")]
 pub use packed::bf16_instructions;

@@ -10,29 +10,54 @@ use burn::tensor::{
 /// Gates in the order input, forget, cell, output.
 const GATES: usize = 4;
 
-/// The states of every frame, from a state of zeros.
+/// What a recurrence keeps from one frame to the next.
+#[derive(Debug, Clone)]
+pub struct LstmMemory<B: Backend> {
+    /// What the last frame's output was, `[batch, hidden]`
+    pub state: Tensor<B, 2>,
+    /// `[batch, hidden]`
+    pub cell: Tensor<B, 2>,
+}
+
+/// The states of every frame, and what is kept for those that follow.
 ///
 /// # Shapes
 /// - `gates`: `[frames, batch, 4, hidden]`, the inputs' share, in the order input, forget, cell,
-///   output
+///   output; one frame at least
 /// - `weight`: `[4, hidden, hidden]`, from the state to the gates, output before input
 /// - output: `[frames, batch, hidden]`
-pub fn lstm_states<B: Backend>(gates: Tensor<B, 4>, weight: Tensor<B, 3>) -> Tensor<B, 3> {
+///
+/// # Arguments
+/// - `before`: what the frames before kept; zeros if there are none
+pub fn lstm_states<B: Backend>(
+    gates: Tensor<B, 4>,
+    weight: Tensor<B, 3>,
+    before: Option<LstmMemory<B>>,
+) -> (Tensor<B, 3>, LstmMemory<B>) {
     #[cfg(feature = "flex")]
-    let gates = match crate::flex::lstm_states(gates, &weight) {
+    let gates = match crate::flex::lstm_states(gates, &weight, before.as_ref()) {
         Ok(done) => return done,
         Err(gates) => gates,
     };
-    plain(gates, weight)
+    plain(gates, weight, before)
 }
 
-fn plain<B: Backend>(gates: Tensor<B, 4>, weight: Tensor<B, 3>) -> Tensor<B, 3> {
+fn plain<B: Backend>(
+    gates: Tensor<B, 4>,
+    weight: Tensor<B, 3>,
+    before: Option<LstmMemory<B>>,
+) -> (Tensor<B, 3>, LstmMemory<B>) {
     let [frames, batch, _, hidden] = gates.dims();
     let device = gates.device();
     // With the batch as rows of the product, weights stay as they are stored.
     let weight = weight.swap_dims(1, 2);
-    let mut state = Tensor::<B, 3>::zeros([batch, 1, hidden], (&device, gates.dtype()));
-    let mut cell = state.clone();
+    let (mut state, mut cell) = match before {
+        Some(before) => (before.state.unsqueeze_dim(1), before.cell.unsqueeze_dim(1)),
+        None => {
+            let zeros = Tensor::<B, 3>::zeros([batch, 1, hidden], (&device, gates.dtype()));
+            (zeros.clone(), zeros)
+        }
+    };
     let mut states = Vec::with_capacity(frames);
     for frame in 0..frames {
         let product = state
@@ -53,7 +78,11 @@ fn plain<B: Backend>(gates: Tensor<B, 4>, weight: Tensor<B, 3>) -> Tensor<B, 3> 
         state = output * tanh(cell.clone());
         states.push(state.clone().swap_dims(0, 1));
     }
-    Tensor::cat(states, 0)
+    let memory = LstmMemory {
+        state: state.squeeze_dim(1),
+        cell: cell.squeeze_dim(1),
+    };
+    (Tensor::cat(states, 0), memory)
 }
 
 #[cfg(test)]
@@ -86,11 +115,43 @@ mod tests {
             want.push(state);
         }
         for got in [
-            lstm_states(gates.clone(), weight.clone()),
-            plain(gates, weight),
+            lstm_states(gates.clone(), weight.clone(), None).0,
+            plain(gates, weight, None).0,
         ] {
             for (got, want) in read(got.reshape([7])).iter().zip(&want) {
                 assert!((got - want).abs() < 1e-6, "{got} {want}");
+            }
+        }
+    }
+
+    fn memory(batch: usize, hidden: usize) -> LstmMemory<B> {
+        LstmMemory {
+            state: random([batch, hidden], 0.5),
+            cell: random([batch, hidden], 1.0),
+        }
+    }
+
+    fn assert_close<const D: usize>(got: Tensor<B, D>, want: Tensor<B, D>) {
+        let tolerance = Tolerance::absolute(2e-6);
+        got.into_data()
+            .assert_approx_eq::<f32>(&want.into_data(), tolerance);
+    }
+
+    /// Cut anywhere, with and without frames before the first.
+    #[test]
+    fn frames_go_on_where_those_before_ended() {
+        let (gates, weight) = (random([7, 2, GATES, 5], 2.0), random([GATES, 5, 5], 0.6));
+        for before in [None, Some(memory(2, 5))] {
+            for states in [lstm_states::<B>, plain::<B>] {
+                let (whole, end) = states(gates.clone(), weight.clone(), before.clone());
+                for cut in 1..7 {
+                    let part = |start, end| gates.clone().narrow(0, start, end - start);
+                    let (first, kept) = states(part(0, cut), weight.clone(), before.clone());
+                    let (second, kept) = states(part(cut, 7), weight.clone(), Some(kept));
+                    assert_close(Tensor::cat(vec![first, second], 0), whole.clone());
+                    assert_close(kept.state, end.state.clone());
+                    assert_close(kept.cell, end.cell.clone());
+                }
             }
         }
     }
@@ -103,10 +164,14 @@ mod tests {
             let weight = random([2, GATES, hidden, hidden], (hidden as f64).powf(-0.5));
             // One direction of two.
             let weight = weight.narrow(0, 1, 1).squeeze_dim::<3>(0);
-            let got = crate::flex::lstm_states(gates.clone(), &weight).expect("f32 on flex");
-            let want = plain(gates, weight).into_data();
-            got.into_data()
-                .assert_approx_eq::<f32>(&want, Tolerance::absolute(2e-6));
+            for before in [None, Some(memory(batch, hidden))] {
+                let got = crate::flex::lstm_states(gates.clone(), &weight, before.as_ref());
+                let (got, end) = got.expect("f32 on flex");
+                let (want, expected) = plain(gates.clone(), weight.clone(), before);
+                assert_close(got, want);
+                assert_close(end.state, expected.state);
+                assert_close(end.cell, expected.cell);
+            }
         }
     }
 }

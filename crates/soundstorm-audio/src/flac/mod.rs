@@ -7,10 +7,13 @@ mod subframe;
 
 use bits::BitWriter;
 
+use crate::encoder::{Encoder, Ending, file_bytes};
 use crate::{Audio, AudioError, Result};
 
 /// Samples in a block, but for the last one (section 8.2: the stream's block size is stated without it).
 const BLOCK: usize = 4096;
+/// Bytes before the first frame: the marker, and one metadata block of 34 behind its own header.
+const HEADER: usize = 4 + 4 + 34;
 /// The header counts samples in 36 bits.
 const MOST_SAMPLES: u64 = (1 << 36) - 1;
 /// In Hz; the header has room for more since RFC 9639, which older decoders refuse.
@@ -45,80 +48,126 @@ impl FlacFormat {
     }
 }
 
+const OPERATION: &str = "write FLAC";
+
+fn invalid(detail: String) -> AudioError {
+    AudioError::Invalid {
+        operation: OPERATION,
+        detail,
+    }
+}
+
 /// `audio` as the bytes of a FLAC file, with the MD5 of its samples.
 ///
 /// # Errors
 /// [`AudioError::Invalid`] for channels that differ in length, NaN or infinite samples, none at all, or more than a
 /// FLAC file can hold (8 channels, 655,350 Hz, 2^36 - 1 samples a channel).
 pub fn flac_bytes(audio: &Audio, format: FlacFormat) -> Result<Vec<u8>> {
-    const OPERATION: &str = "write FLAC";
-    let invalid = |detail: String| AudioError::Invalid {
-        operation: OPERATION,
-        detail,
-    };
     audio.check_finite(OPERATION)?;
-    let count = audio.channels.len();
-    if count > MOST_CHANNELS {
-        return Err(invalid(format!("{count} channels")));
-    }
-    if audio.sample_rate > HIGHEST_RATE {
-        return Err(invalid(format!("{} Hz", audio.sample_rate)));
-    }
-    let samples = audio.frames() as u64;
-    // Zero would stand for a number that is not known.
-    if samples == 0 {
-        return Err(invalid("there are no samples".into()));
-    }
-    if samples > MOST_SAMPLES {
-        return Err(invalid(format!(
-            "{samples} samples a channel are more than a FLAC file holds"
-        )));
+    let encoder = FlacEncoder::new(audio.sample_rate, audio.channels.len(), format)?;
+    file_bytes(Box::new(encoder), audio)
+}
+
+/// A FLAC file in the making.
+pub(crate) struct FlacEncoder {
+    format: FlacFormat,
+    sample_rate: u32,
+    /// `[channels][samples]`, fewer than a block.
+    waiting: Vec<Vec<i32>>,
+    md5: md5::Context,
+    /// Blocks so far.
+    blocks: u64,
+    /// Samples a channel so far.
+    samples: u64,
+    /// Bytes of the smallest and the largest frame.
+    sizes: (usize, usize),
+}
+
+impl FlacEncoder {
+    pub(crate) fn new(sample_rate: u32, channels: usize, format: FlacFormat) -> Result<Self> {
+        if channels > MOST_CHANNELS {
+            return Err(invalid(format!("{channels} channels")));
+        }
+        if sample_rate > HIGHEST_RATE {
+            return Err(invalid(format!("{sample_rate} Hz")));
+        }
+        Ok(Self {
+            format,
+            sample_rate,
+            waiting: vec![Vec::with_capacity(BLOCK); channels],
+            md5: md5::Context::new(),
+            blocks: 0,
+            samples: 0,
+            sizes: (usize::MAX, 0),
+        })
     }
 
-    let mut md5 = md5::Context::new();
-    let mut frames = BitWriter::default();
-    let (mut least, mut most) = (usize::MAX, 0);
-    for (number, start) in (0..audio.frames()).step_by(BLOCK).enumerate() {
-        let end = audio.frames().min(start + BLOCK);
-        let block: Vec<Vec<i32>> = audio
-            .channels
-            .iter()
-            .map(|channel| {
-                channel[start..end]
-                    .iter()
-                    .map(|&sample| format.quantize(sample))
-                    .collect()
-            })
-            .collect();
-        md5.consume(little_endian(&block, format));
-        let before = frames.bytes().len();
-        frame::write(
-            &mut frames,
-            &block,
-            number as u64,
-            audio.sample_rate,
-            format.bits(),
-        );
-        let size = frames.bytes().len() - before;
-        least = least.min(size);
-        most = most.max(size);
+    /// The frame of what waits.
+    fn frame(&mut self) -> Vec<u8> {
+        let (rate, bits) = (self.sample_rate, self.format.bits());
+        self.md5.consume(little_endian(&self.waiting, self.format));
+        let mut frame = BitWriter::default();
+        frame::write(&mut frame, &self.waiting, self.blocks, rate, bits);
+        let frame = frame.into_bytes();
+        self.blocks += 1;
+        self.sizes.0 = self.sizes.0.min(frame.len());
+        self.sizes.1 = self.sizes.1.max(frame.len());
+        self.waiting.iter_mut().for_each(Vec::clear);
+        frame
+    }
+}
+
+impl Encoder for FlacEncoder {
+    fn header_len(&self) -> usize {
+        HEADER
     }
 
-    let mut file = BitWriter::default();
-    file.extend(b"fLaC");
-    stream_info(&mut file, audio, format, (least, most), md5.finalize().0);
-    file.extend(frames.bytes());
-    Ok(file.into_bytes())
+    fn block(&mut self, audio: &Audio) -> Result<Vec<u8>> {
+        let frames = audio.frames();
+        self.samples += frames as u64;
+        if self.samples > MOST_SAMPLES {
+            return Err(invalid(format!(
+                "{} samples a channel are more than a FLAC file holds",
+                self.samples
+            )));
+        }
+        let (mut bytes, mut start) = (Vec::new(), 0);
+        while start < frames {
+            let there = self.waiting.first().map_or(0, Vec::len);
+            let end = frames.min(start + BLOCK - there);
+            for (waiting, channel) in self.waiting.iter_mut().zip(&audio.channels) {
+                let new = channel[start..end].iter();
+                waiting.extend(new.map(|&sample| self.format.quantize(sample)));
+            }
+            if there + end - start == BLOCK {
+                bytes.extend(self.frame());
+            }
+            start = end;
+        }
+        Ok(bytes)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Ending> {
+        // Zero would stand for a number that is not known.
+        if self.samples == 0 {
+            return Err(invalid("there are no samples".into()));
+        }
+        let tail = match self.waiting.first() {
+            Some(waiting) if !waiting.is_empty() => self.frame(),
+            _ => Vec::new(),
+        };
+        let mut header = BitWriter::default();
+        header.extend(b"fLaC");
+        stream_info(&mut header, &self);
+        Ok(Ending {
+            tail,
+            header: header.into_bytes(),
+        })
+    }
 }
 
 /// The one metadata block (section 8.2).
-fn stream_info(
-    out: &mut BitWriter,
-    audio: &Audio,
-    format: FlacFormat,
-    (least, most): (usize, usize),
-    md5: [u8; 16],
-) {
+fn stream_info(out: &mut BitWriter, file: &FlacEncoder) {
     const LAST_AND_STREAM_INFO: u64 = 0x80;
     const LENGTH: u64 = 34;
     out.put(LAST_AND_STREAM_INFO, 8);
@@ -127,13 +176,13 @@ fn stream_info(
     out.put(BLOCK as u64, 16);
     out.put(BLOCK as u64, 16);
     // Of a frame, in bytes: eight channels of a block take fewer than 24 bits can tell.
-    out.put(least as u64, 24);
-    out.put(most as u64, 24);
-    out.put(audio.sample_rate.into(), 20);
-    out.put(audio.channels.len() as u64 - 1, 3);
-    out.put(u64::from(format.bits()) - 1, 5);
-    out.put(audio.frames() as u64, 36);
-    out.extend(&md5);
+    out.put(file.sizes.0 as u64, 24);
+    out.put(file.sizes.1 as u64, 24);
+    out.put(file.sample_rate.into(), 20);
+    out.put(file.waiting.len() as u64 - 1, 3);
+    out.put(u64::from(file.format.bits()) - 1, 5);
+    out.put(file.samples, 36);
+    out.extend(&file.md5.clone().finalize().0);
 }
 
 /// What the MD5 is taken of: samples interleaved, each in as few whole bytes as hold it.

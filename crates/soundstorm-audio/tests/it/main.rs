@@ -1,6 +1,7 @@
 //! Audio in, through and out: files made here, and small ones made by other programs (`tests/fixtures`).
 #![allow(clippy::unwrap_used)]
 
+mod blocks;
 mod damage;
 mod flac;
 mod formats;

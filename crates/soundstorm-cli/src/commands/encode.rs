@@ -2,14 +2,17 @@
 
 use anyhow::Result;
 use burn::tensor::backend::Backend;
-use soundstorm_codec::{AnyCodec, Codec};
-use soundstorm_hub::{Array, CodesFile, CodesMetadata};
+use soundstorm_codec::{AnyCodec, Codec, LongAudio};
+use soundstorm_hub::CodesMetadata;
 use soundstorm_runtime::Job;
 
 use super::load;
 use crate::{
     args::{Common, Encode},
-    audio_io, output,
+    audio_io::{self, CodecBlocks},
+    codes_io::Gathered,
+    output,
+    progress::Progress,
     usage::usage,
 };
 
@@ -29,11 +32,9 @@ impl Job for EncodeJob {
     fn run<B: Backend>(self, device: B::Device) -> Result<()> {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
-        let audio = audio_io::read(&args.input)?;
+        let reader = audio_io::open(&args.input)?;
         let codec = load::codec::<B>(&args.codec, &common, &device)?;
         let spec = codec.spec();
-        let waveform = audio_io::to_tensor::<B>(&audio, &spec, &device)?;
-        let samples = waveform.dims()[2];
         let levels = match (args.bandwidth, &codec) {
             (None, _) => args.levels,
             (Some(kbps), AnyCodec::Encodec(codec)) => Some(codec.config().levels_for(kbps)?),
@@ -42,11 +43,24 @@ impl Job for EncodeJob {
                 return Err(usage(problem));
             }
         };
-        let (codes, scales) = codec.encode_scaled(common.dtype.cast(waveform), levels)?;
-        let mut file = CodesFile::new(Array::from_tensor(codes));
-        file.scales = scales
-            .map(|scales| Array::new(scales.dims(), scales.into_data().iter::<f32>().collect()))
-            .transpose()?;
+        let mut blocks = CodecBlocks::new(reader, &spec)?;
+        let mut encoder = codec.long_encoder(levels, &codec.long_options())?;
+        let mut bar = Progress::seconds("encoding", common.quiet);
+        let (mut gathered, mut samples) = (Gathered::default(), 0);
+        while let Some(block) = blocks.next()? {
+            if block.frames() == 0 {
+                continue;
+            }
+            samples += block.frames();
+            let block = common
+                .dtype
+                .cast(audio_io::row_tensor::<B>(&block, &device));
+            gathered.extend(encoder.push(block)?);
+            let (done, of) = blocks.seconds();
+            bar.at(done, of);
+        }
+        gathered.extend(encoder.finish()?);
+        let mut file = gathered.into_file()?;
         file.metadata = CodesMetadata {
             codec: Some(spec.name.clone()),
             sample_rate: Some(spec.sample_rate),

@@ -10,6 +10,7 @@ mod convert;
 mod generate;
 mod help;
 mod hub;
+mod long;
 mod pairs;
 mod plot;
 mod round_trip;

@@ -6,6 +6,7 @@ mod decoder;
 mod encoder;
 mod hub;
 pub mod import;
+mod long;
 mod quantizer;
 mod residual;
 

@@ -5,11 +5,14 @@ mod chunks;
 mod config;
 mod hub_config;
 pub mod import;
+mod long;
 mod overlap_add;
+mod stream;
 
 pub use chunks::Chunking;
 pub use config::{EncodecConfig, EncodecNorm};
 pub use hub_config::HubConfig;
+pub use stream::{EncodecDecoderState, EncodecEncoderState};
 
 use burn::prelude::*;
 use burn::tensor::DType;
@@ -23,6 +26,9 @@ use crate::{
 
 /// The codec's name in a [`CodecSpec`], a configuration's `model_type` and errors.
 pub const NAME: &str = "encodec";
+
+/// Chunks that are worked on together. Memory grows with them.
+const TOGETHER: usize = 8;
 
 /// Keeps silence from being divided by zero.
 const SILENCE: f64 = 1e-8;
@@ -92,15 +98,11 @@ impl<B: Backend> Encodec<B> {
             None => vec![audio],
         };
         let (mut vectors, mut scales) = (Vec::new(), Vec::new());
-        for mut chunk in chunks {
-            if self.config.normalize {
-                let scale = loudness(chunk.clone());
-                chunk = chunk.cast(DType::F32) / scale.clone();
-                scales.push(scale.squeeze_dim::<2>(2));
-            }
-            // Weights may have been cast to fewer bits than the audio.
-            let dtype = self.encoder.input.weight.val().dtype();
-            vectors.push(self.encoder.forward(chunk.cast(dtype)));
+        for chunks in side_by_side(chunks) {
+            let count = chunks.len();
+            let (embedded, scale) = self.embed_chunk(Tensor::cat(chunks, 0));
+            vectors.extend(embedded.chunk(count, 0));
+            scales.extend(scale.into_iter().flat_map(|scale| scale.chunk(count, 0)));
         }
         let scales = (!scales.is_empty()).then(|| Tensor::cat(scales, 1));
         Ok((Tensor::cat(vectors, 2), scales))
@@ -117,6 +119,31 @@ impl<B: Backend> Encodec<B> {
     pub fn embed_codes(&self, codes: Tensor<B, 3, Int>) -> Result<Tensor<B, 3>, CodecError> {
         self.spec().check_codes(&codes)?;
         Ok(self.quantizer.decode(codes))
+    }
+
+    /// Audio that is encoded on its own: its vectors, and `[batch, 1]` that it was divided by if the
+    /// codec normalizes.
+    fn embed_chunk(&self, mut audio: Tensor<B, 3>) -> (Tensor<B, 3>, Option<Tensor<B, 2>>) {
+        let scale = self.config.normalize.then(|| {
+            let scale = loudness(audio.clone());
+            audio = audio.clone().cast(DType::F32) / scale.clone();
+            scale.squeeze_dim::<2>(2)
+        });
+        (self.encoder.forward(self.own_type(audio)), scale)
+    }
+
+    /// The audio of vectors that are decoded on their own, times `[batch, 1]` if there is a scale.
+    fn decode_chunk(&self, vectors: Tensor<B, 3>, scale: Option<Tensor<B, 2>>) -> Tensor<B, 3> {
+        let audio = self.decoder.forward(vectors);
+        match scale {
+            Some(scale) => audio.cast(DType::F32) * scale.unsqueeze_dim::<3>(2).cast(DType::F32),
+            None => audio,
+        }
+    }
+
+    /// Weights may have been cast to fewer bits than the audio.
+    fn own_type(&self, audio: Tensor<B, 3>) -> Tensor<B, 3> {
+        audio.cast(self.encoder.input.weight.val().dtype())
     }
 
     /// How many of `frames` frames are each chunk's.
@@ -147,6 +174,21 @@ impl<B: Backend> Encodec<B> {
         }
         Ok(())
     }
+}
+
+/// Chunks of one length that follow each other, to be rows of one batch: recurrent layers read their
+/// weights once for all of them.
+fn side_by_side<B: Backend>(chunks: Vec<Tensor<B, 3>>) -> Vec<Vec<Tensor<B, 3>>> {
+    let mut groups: Vec<Vec<Tensor<B, 3>>> = Vec::new();
+    for chunk in chunks {
+        match groups.last_mut() {
+            Some(group) if group.len() < TOGETHER && group[0].dims() == chunk.dims() => {
+                group.push(chunk);
+            }
+            _ => groups.push(vec![chunk]),
+        }
+    }
+    groups
 }
 
 /// The root of the mean square of the channels' mean.
@@ -205,21 +247,22 @@ impl<B: Backend> Codec<B> for Encodec<B> {
         if let Some(scales) = &scales {
             self.check_scales(scales, [batch, split.len()])?;
         }
-        let mut chunks = Vec::with_capacity(split.len());
         let mut start = 0;
-        for (index, frames) in split.into_iter().enumerate() {
-            let chunk = self
-                .decoder
-                .forward(vectors.clone().narrow(2, start, frames));
+        let chunks = split.into_iter().map(|frames| {
             start += frames;
-            chunks.push(match &scales {
-                Some(scales) => {
-                    let scale = scales.clone().narrow(1, index, 1).unsqueeze_dim::<3>(2);
-                    chunk.cast(DType::F32) * scale.cast(DType::F32)
-                }
-                None => chunk,
-            });
+            vectors.clone().narrow(2, start - frames, frames)
+        });
+        let mut scales = scales.map(|scales| scales.split(1, 1).into_iter());
+        let mut decoded = Vec::new();
+        for chunks in side_by_side(chunks.collect()) {
+            let count = chunks.len();
+            let scale = scales
+                .as_mut()
+                .map(|scales| Tensor::cat(scales.take(count).collect(), 0));
+            let chunks = self.decode_chunk(Tensor::cat(chunks, 0), scale);
+            decoded.extend(chunks.chunk(count, 0));
         }
+        let chunks = decoded;
         Ok(match (self.config.chunks, chunks.len()) {
             (Some(chunking), 2..) => overlap_add(chunks, chunking.stride),
             _ => Tensor::cat(chunks, 2),

@@ -9,15 +9,88 @@ use burn::prelude::*;
 ///   all but the last one are at least `stride` long
 /// - output: `[batch, channels, samples]`, up to where the last sample of any chunk lies
 pub(super) fn overlap_add<B: Backend>(chunks: Vec<Tensor<B, 3>>, stride: usize) -> Tensor<B, 3> {
-    let triangle = triangle(&chunks[0]);
-    let (chunks, weights) = chunks
+    let mut joined = OverlapAdd::new(stride);
+    let mut done: Vec<_> = chunks
         .into_iter()
-        .map(|chunk| {
-            let weights = triangle.clone().narrow(2, 0, chunk.dims()[2]);
-            (chunk * weights.clone(), weights)
-        })
-        .unzip();
-    add_shifted(chunks, stride) / add_shifted(weights, stride)
+        .filter_map(|chunk| joined.push(chunk))
+        .collect();
+    done.extend(joined.finish());
+    Tensor::cat(done, 2)
+}
+
+/// [`overlap_add`], chunk by chunk.
+#[derive(Debug)]
+pub(super) struct OverlapAdd<B: Backend> {
+    stride: usize,
+    open: Open<B>,
+}
+
+/// What later chunks may still lie on.
+#[derive(Debug)]
+enum Open<B: Backend> {
+    Nothing,
+    /// The only chunk so far, as it is.
+    First(Tensor<B, 3>),
+    /// Weighted chunks and their weights, both from the last chunk's start on.
+    Sums {
+        triangle: Tensor<B, 3>,
+        sum: Tensor<B, 3>,
+        weights: Tensor<B, 3>,
+    },
+}
+
+impl<B: Backend> OverlapAdd<B> {
+    pub(super) fn new(stride: usize) -> Self {
+        Self {
+            stride,
+            open: Open::Nothing,
+        }
+    }
+
+    /// Takes the next chunk; gives the samples before it, which no later one lies on.
+    pub(super) fn push(&mut self, chunk: Tensor<B, 3>) -> Option<Tensor<B, 3>> {
+        let (triangle, sum, weights) = match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Nothing => {
+                self.open = Open::First(chunk);
+                return None;
+            }
+            Open::First(first) => {
+                let triangle = triangle(&first);
+                (triangle.clone(), first * triangle.clone(), triangle)
+            }
+            Open::Sums {
+                triangle,
+                sum,
+                weights,
+            } => (triangle, sum, weights),
+        };
+        let before = |x: &Tensor<B, 3>| x.clone().narrow(2, 0, self.stride);
+        let done = before(&sum) / before(&weights);
+        let new = triangle.clone().narrow(2, 0, chunk.dims()[2]);
+        self.open = Open::Sums {
+            sum: self.shift_and_add(sum, chunk * new.clone()),
+            weights: self.shift_and_add(weights, new),
+            triangle,
+        };
+        Some(done)
+    }
+
+    /// The rest.
+    pub(super) fn finish(self) -> Option<Tensor<B, 3>> {
+        match self.open {
+            Open::Nothing => None,
+            Open::First(chunk) => Some(chunk),
+            Open::Sums { sum, weights, .. } => Some(sum / weights),
+        }
+    }
+
+    /// What `sum` has beyond the stride, and `new` on it.
+    fn shift_and_add(&self, sum: Tensor<B, 3>, new: Tensor<B, 3>) -> Tensor<B, 3> {
+        match sum.dims()[2] - self.stride {
+            0 => new,
+            rest => add_to_start(new, sum.narrow(2, self.stride, rest)),
+        }
+    }
 }
 
 /// Rises from the first sample of `chunk` to its middle and falls as much, `[1, 1, samples]`. No
@@ -31,29 +104,6 @@ fn triangle<B: Backend>(chunk: &Tensor<B, 3>) -> Tensor<B, 3> {
     let weights = (0..samples).map(weight).collect::<Vec<_>>();
     let data = TensorData::new(weights, [1, 1, samples]);
     Tensor::from_data(data, (&chunk.device(), chunk.dtype()))
-}
-
-/// The sum of `parts`, each `stride` samples after the one before it.
-fn add_shifted<B: Backend>(parts: Vec<Tensor<B, 3>>, stride: usize) -> Tensor<B, 3> {
-    let mut done = Vec::with_capacity(parts.len());
-    // What later parts may still add to.
-    let mut open: Option<Tensor<B, 3>> = None;
-    for part in parts {
-        let sum = match open {
-            Some(before) => {
-                let length = before.dims()[2];
-                done.push(before.clone().narrow(2, 0, stride));
-                match length - stride {
-                    0 => part,
-                    rest => add_to_start(part, before.narrow(2, stride, rest)),
-                }
-            }
-            None => part,
-        };
-        open = Some(sum);
-    }
-    done.extend(open);
-    Tensor::cat(done, 2)
 }
 
 /// The sum of two signals that start together, as long as the longer one.

@@ -23,6 +23,12 @@ pub struct WindowAttention<B: Backend> {
 pub struct KeyValues<B: Backend>(Option<[Tensor<B, 4>; 2]>);
 
 impl<B: Backend> KeyValues<B> {
+    /// How many numbers they are.
+    pub fn numbers(&self) -> usize {
+        let kept = self.0.iter().flatten();
+        kept.map(|kept| kept.dims().iter().product::<usize>()).sum()
+    }
+
     /// Those kept, and those of a piece after them. The last `length` of all are kept.
     ///
     /// # Shapes

@@ -5,6 +5,7 @@ mod attention;
 mod config;
 mod hub_config;
 pub mod import;
+mod long;
 mod quantizer;
 mod resample;
 mod stream;

@@ -4,6 +4,7 @@ use burn::prelude::*;
 
 use super::{Mimi, SplitNorms, TransformerState};
 use crate::seanet::SeanetState;
+use crate::streaming::check_rows;
 use crate::{Carry, Codec, CodecError, StreamingCodec};
 
 /// What [`Mimi`] keeps of a stream that it encodes.
@@ -27,6 +28,20 @@ pub struct MimiDecoderState<B: Backend> {
     upsample: Carry<B>,
     transformer: TransformerState<B>,
     decoder: SeanetState<B>,
+}
+
+impl<B: Backend> MimiEncoderState<B> {
+    /// How many numbers of the past it holds, samples that wait for their frame aside.
+    pub fn numbers(&self) -> usize {
+        self.encoder.numbers() + self.transformer.numbers() + self.downsample.numbers()
+    }
+}
+
+impl<B: Backend> MimiDecoderState<B> {
+    /// How many numbers of the past it holds.
+    pub fn numbers(&self) -> usize {
+        self.upsample.numbers() + self.transformer.numbers() + self.decoder.numbers()
+    }
 }
 
 impl<B: Backend> Mimi<B> {
@@ -89,37 +104,30 @@ impl<B: Backend> StreamingCodec<B> for Mimi<B> {
         Some(self.encode_next(&mut state, last))
     }
 
-    fn start_decoding(&self) -> Self::DecoderState {
-        MimiDecoderState {
+    fn start_decoding(&self) -> Result<Self::DecoderState, CodecError> {
+        Ok(MimiDecoderState {
             rows: None,
             upsample: Carry::default(),
             transformer: self.decoder_transformer.start(),
             decoder: self.decoder.start(),
-        }
+        })
     }
 
     fn decode_piece(
         &self,
         state: &mut Self::DecoderState,
         codes: Tensor<B, 3, Int>,
-    ) -> Result<Tensor<B, 3>, CodecError> {
+    ) -> Result<Option<Tensor<B, 3>>, CodecError> {
         let [rows, _, _] = codes.dims();
         check_rows("decode", state.rows, rows)?;
         let x = self.embed_codes(codes)?;
         state.rows = Some(rows);
         let x = self.upsample.stream(x, &mut state.upsample);
         let x = self.decoder_transformer.stream(x, &mut state.transformer);
-        Ok(self.decoder.stream(x, &mut state.decoder))
+        Ok(Some(self.decoder.stream(x, &mut state.decoder)))
     }
-}
 
-fn check_rows(operation: &'static str, rows: Option<usize>, got: usize) -> Result<(), CodecError> {
-    match rows {
-        Some(expected) if expected != got => Err(CodecError::StreamRows {
-            operation,
-            expected,
-            got,
-        }),
-        _ => Ok(()),
+    fn finish_decoding(&self, _: Self::DecoderState) -> Option<Tensor<B, 3>> {
+        None
     }
 }

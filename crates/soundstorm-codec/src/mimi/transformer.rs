@@ -52,6 +52,13 @@ pub struct TransformerState<B: Backend> {
     layers: Vec<KeyValues<B>>,
 }
 
+impl<B: Backend> TransformerState<B> {
+    /// How many numbers it holds.
+    pub fn numbers(&self) -> usize {
+        self.layers.iter().map(KeyValues::numbers).sum()
+    }
+}
+
 impl MimiConfig {
     pub(super) fn init_transformer<B: Backend>(&self, device: &B::Device) -> Transformer<B> {
         let norm = || {

@@ -1,6 +1,7 @@
 //! SEANet, the convolutional encoder and decoder of SoundStream and EnCodec
 //! (Tagliasacchi et al. 2020; Défossez et al. 2022), causal or centered.
 
+mod context;
 mod decoder;
 mod encoder;
 pub(crate) mod import;

@@ -3,6 +3,7 @@
 
 mod config;
 pub mod import;
+mod long;
 
 pub use config::{PackageConfig, SpeechTokenizerConfig};
 

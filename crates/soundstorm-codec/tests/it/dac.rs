@@ -24,14 +24,14 @@ const VARIANTS: [(&str, Naming); 3] = [
 
 type State = BTreeMap<String, HostTensor>;
 
-struct Fixture {
+pub(crate) struct Fixture {
     config: DacConfig,
     state: State,
     tensors: Tensors,
 }
 
 impl Fixture {
-    fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let folder = folder("dac");
         let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let hub: HubConfig = serde_json::from_str(&json).unwrap();
@@ -43,7 +43,7 @@ impl Fixture {
         }
     }
 
-    fn codec(&self) -> Dac<B> {
+    pub(crate) fn codec(&self) -> Dac<B> {
         import(&self.config, &self.state).0
     }
 }

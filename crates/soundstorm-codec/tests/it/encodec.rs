@@ -21,14 +21,14 @@ const VARIANTS: [(&str, Naming); 5] = [
     ("package_stereo", Naming::Package),
 ];
 
-struct Fixture {
-    config: EncodecConfig,
+pub(crate) struct Fixture {
+    pub(crate) config: EncodecConfig,
     state: BTreeMap<String, HostTensor>,
     tensors: Tensors,
 }
 
 impl Fixture {
-    fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let folder = support::folder("encodec");
         let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let hub: HubConfig = serde_json::from_str(&json).unwrap();
@@ -40,7 +40,7 @@ impl Fixture {
         }
     }
 
-    fn codec(&self) -> Encodec<B> {
+    pub(crate) fn codec(&self) -> Encodec<B> {
         import_state(&self.config, &self.state).0
     }
 

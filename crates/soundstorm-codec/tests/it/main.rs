@@ -3,7 +3,9 @@
 
 mod dac;
 mod encodec;
+mod encodec_streaming;
 mod errors;
+mod long;
 mod mimi;
 mod module;
 mod parity;

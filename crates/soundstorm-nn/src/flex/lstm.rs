@@ -10,6 +10,7 @@ use super::{
     vector::{dot_with, sigmoid, tanh},
     vectorized,
 };
+use crate::LstmMemory;
 
 /// Products that one task does: a frame takes several tasks only where weights are many.
 const TASK: usize = 1 << 18;
@@ -19,20 +20,42 @@ const TASK: usize = 1 << 18;
 pub(crate) fn lstm_states<B: Backend>(
     gates: Tensor<B, 4>,
     weight: &Tensor<B, 3>,
-) -> Result<Tensor<B, 3>, Tensor<B, 4>> {
+    before: Option<&LstmMemory<B>>,
+) -> Result<(Tensor<B, 3>, LstmMemory<B>), Tensor<B, 4>> {
     let [frames, batch, _, hidden] = gates.dims();
     let Some(weight) = Floats::read(weight) else {
         return Err(gates);
     };
+    let (Some(cell), Some(state)) = (
+        Floats::read_if(before.map(|before| &before.cell)),
+        Floats::read_if(before.map(|before| &before.state)),
+    ) else {
+        return Err(gates);
+    };
     let gates = Floats::take(gates)?;
-    let states = run(gates.numbers(), weight.numbers(), [frames, batch, hidden]);
-    Ok(Floats::new(states, [frames, batch, hidden]).give())
+    // Cells, then states.
+    let mut memory = match (&cell, &state) {
+        (Some(cell), Some(state)) => [cell.numbers(), state.numbers()].concat(),
+        _ => vec![0.0; 2 * batch * hidden],
+    };
+    let sizes = [frames, batch, hidden];
+    let states = run(gates.numbers(), weight.numbers(), &mut memory, sizes);
+    let state = memory.split_off(batch * hidden);
+    let memory = LstmMemory {
+        state: Floats::new(state, [batch, hidden]).give(),
+        cell: Floats::new(memory, [batch, hidden]).give(),
+    };
+    Ok((Floats::new(states, sizes).give(), memory))
 }
 
-fn run(gates: &[f32], weight: &[f32], [frames, batch, hidden]: [usize; 3]) -> Vec<f32> {
+/// `memory`: cells, then states, `[batch, hidden]` each.
+fn run(
+    gates: &[f32],
+    weight: &[f32],
+    memory: &mut [f32],
+    [frames, batch, hidden]: [usize; 3],
+) -> Vec<f32> {
     let mut states = vec![0.0; frames * batch * hidden];
-    // Cells, then states.
-    let mut memory = vec![0.0; 2 * batch * hidden];
     // Every gate of every row, a row's next to each other: `[4 * hidden, batch]`.
     let mut sums = vec![0.0; 4 * hidden * batch];
     let rows = (TASK / (hidden * batch)).max(1);
@@ -55,7 +78,7 @@ fn run(gates: &[f32], weight: &[f32], [frames, batch, hidden]: [usize; 3]) -> Ve
             sums: &sums,
             hidden,
         };
-        vectorized(&step, 0, &mut memory);
+        vectorized(&step, 0, memory);
         out.copy_from_slice(&memory[batch * hidden..]);
     }
     states

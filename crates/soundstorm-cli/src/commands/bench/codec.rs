@@ -79,14 +79,28 @@ fn stream<'a, B: Backend>(
     levels: usize,
     device: &'a B::Device,
 ) -> Result<Once<'a>> {
-    let AnyCodec::Mimi(codec) = codec else {
-        let name = codec.spec().name;
-        return Err(usage(format!("{name} is not streamed; mimi is")));
-    };
     let frames = audio.split(codec.spec().hop, 2);
-    Ok(Box::new(move || {
+    match codec {
+        AnyCodec::Mimi(codec) => Ok(stream_by(codec, frames, levels, device)),
+        AnyCodec::Encodec(codec) => Ok(stream_by(codec, frames, levels, device)),
+        other => {
+            let name = other.spec().name;
+            Err(usage(format!(
+                "{name} is not streamed; mimi and encodec-24khz are"
+            )))
+        }
+    }
+}
+
+fn stream_by<'a, B: Backend>(
+    codec: &'a impl StreamingCodec<B>,
+    frames: Vec<Tensor<B, 3>>,
+    levels: usize,
+    device: &'a B::Device,
+) -> Once<'a> {
+    Box::new(move || {
         let mut encoder = codec.start_encoding(Some(levels))?;
-        let mut decoder = codec.start_decoding();
+        let mut decoder = codec.start_decoding()?;
         for frame in &frames {
             if let Some(codes) = codec.encode_piece(&mut encoder, frame.clone())? {
                 codec.decode_piece(&mut decoder, codes)?;
@@ -94,5 +108,5 @@ fn stream<'a, B: Backend>(
             B::sync(device)?;
         }
         Ok(frames.len())
-    }))
+    })
 }

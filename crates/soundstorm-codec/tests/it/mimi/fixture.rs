@@ -18,7 +18,7 @@ pub(super) const VARIANTS: [&str; 2] = ["window", "deep"];
 
 pub(super) type State = BTreeMap<String, HostTensor>;
 
-pub(super) struct Fixture {
+pub(crate) struct Fixture {
     pub(super) config: MimiConfig,
     /// By the names of transformers.
     pub(super) state: State,
@@ -26,7 +26,7 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    pub(super) fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mimi");
         let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let hub: HubConfig = serde_json::from_str(&json).unwrap();
@@ -74,7 +74,7 @@ impl Fixture {
         Tensor::from_data(data, &Default::default())
     }
 
-    pub(super) fn codec(&self) -> Mimi<B> {
+    pub(crate) fn codec(&self) -> Mimi<B> {
         import(&self.config, &self.state).0
     }
 }

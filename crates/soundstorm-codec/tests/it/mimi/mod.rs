@@ -1,6 +1,6 @@
 //! Mimi against `transformers` (`xtask/fixtures/mimi.py`), whole and piece by piece.
 
 mod config;
-mod fixture;
+pub(crate) mod fixture;
 mod parity;
 mod streaming;

@@ -1,6 +1,7 @@
 //! A stream gives what the whole gives, wherever it is cut.
 
 use burn::prelude::*;
+use burn::tensor::Distribution;
 use proptest::prelude::*;
 use soundstorm_codec::{Codec, CodecError, Mimi, StreamingCodec};
 
@@ -31,18 +32,19 @@ fn encode(codec: &Mimi<B>, audio: &Tensor<B, 3>, pieces: &[usize]) -> Tensor<B, 
 
 fn decode(codec: &Mimi<B>, codes: &Tensor<B, 3, Int>, pieces: &[usize]) -> Tensor<B, 3> {
     let [_, _, frames] = codes.dims();
-    let mut state = codec.start_decoding();
+    let mut state = codec.start_decoding().unwrap();
     let (mut waves, mut start) = (Vec::new(), 0);
     for piece in pieces.iter().copied().chain([frames]) {
         let end = frames.min(start + piece);
         if start < end {
             let piece = codes.clone().narrow(2, start, end - start);
-            let wave = codec.decode_piece(&mut state, piece).unwrap();
+            let wave = codec.decode_piece(&mut state, piece).unwrap().unwrap();
             assert_eq!(wave.dims()[2], (end - start) * codec.spec().hop);
             waves.push(wave);
         }
         start = end;
     }
+    assert!(codec.finish_decoding(state).is_none());
     Tensor::cat(waves, 2)
 }
 
@@ -138,16 +140,42 @@ fn a_refused_piece_leaves_no_trace() {
     let got = Tensor::cat(got.into_iter().flatten().collect(), 2);
     got.to_data().assert_eq(&codes.to_data(), false);
 
-    let mut state = codec.start_decoding();
+    let mut state = codec.start_decoding().unwrap();
     let mut decode = |codes| codec.decode_piece(&mut state, codes);
-    let first = decode(codes.clone().narrow(2, 0, 4)).unwrap();
+    let first = decode(codes.clone().narrow(2, 0, 4)).unwrap().unwrap();
     let error = decode(Tensor::full([2, 4, 1], 16, &device)).unwrap_err();
     assert!(matches!(error, CodecError::CodeOutOfRange { got: 16, .. }));
     let error = decode(codes.clone().narrow(0, 0, 1)).unwrap_err();
     let message = "decode: the stream has 2 row(s), this piece of it has 1";
     assert_eq!(error.to_string(), message);
-    let second = decode(codes.clone().narrow(2, 4, 5)).unwrap();
+    let second = decode(codes.clone().narrow(2, 4, 5)).unwrap().unwrap();
     let whole = codec.decode(codes).unwrap();
     let error = (Tensor::cat(vec![first, second], 2) - whole).abs().max();
     assert!(error.into_scalar() <= 1e-5);
+}
+
+#[test]
+fn what_is_kept_does_not_grow_with_the_stream() {
+    const FRAMES: usize = 500;
+    for variant in VARIANTS {
+        let codec = Fixture::read(variant).codec();
+        let (hop, device) = (codec.spec().hop, Default::default());
+        let mut state = codec.start_encoding(None).unwrap();
+        let mut decoding = codec.start_decoding().unwrap();
+        let mut kept = Vec::new();
+        for _ in 0..FRAMES {
+            let audio = Tensor::random([1, 1, hop], Distribution::Default, &device);
+            let codes = codec.encode_piece(&mut state, audio).unwrap().unwrap();
+            codec.decode_piece(&mut decoding, codes).unwrap().unwrap();
+            kept.push([state.numbers(), decoding.numbers()]);
+        }
+        // Once the windows are full, which takes no more frames than they have.
+        let full = kept[FRAMES - 1];
+        assert!(full.iter().all(|&numbers| numbers > 0));
+        assert!(
+            kept[codec.config().window..]
+                .iter()
+                .all(|&kept| kept == full)
+        );
+    }
 }
