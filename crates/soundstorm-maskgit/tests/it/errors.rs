@@ -146,6 +146,26 @@ fn senseless_options() {
             got: 1.5
         }
     );
+    assert_eq!(
+        refused(DecodeOptions {
+            schedule: Schedule::custom(|p| p * 0.5),
+            steps: vec![4],
+            ..Default::default()
+        }),
+        OptionsError::ScheduleRises {
+            progress: 0.5,
+            before: 0.125,
+            got: 0.25
+        }
+    );
+    assert_eq!(
+        refused(DecodeOptions {
+            top_p: Some(f64::NAN),
+            ..Default::default()
+        })
+        .to_string(),
+        "top_p: expected a share within (0, 1], got NaN"
+    );
 }
 
 #[test]
