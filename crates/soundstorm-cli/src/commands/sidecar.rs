@@ -49,6 +49,7 @@ const ALONE: [&str; 8] = [
     "-vvv",
 ];
 const FROM: &str = "--from-sidecar";
+const DEVICE: &str = "--device";
 /// Commands that write such files.
 const COMMANDS: [&str; 3] = ["generate", "convert", "edit"];
 
@@ -144,7 +145,7 @@ pub(crate) fn expand(given: Vec<OsString>) -> Result<Vec<OsString>> {
     let Some(sidecar) = named(&given) else {
         return Ok(given);
     };
-    let stored = read(Path::new(&sidecar))?.arguments;
+    let mut stored = read(Path::new(&sidecar))?.arguments;
     let (program, given) = given.split_first().context("the program has no name")?;
     let is_command = |argument: &&String| COMMANDS.contains(&argument.as_str());
     let command = stored.iter().find(is_command);
@@ -158,11 +159,38 @@ pub(crate) fn expand(given: Vec<OsString>) -> Result<Vec<OsString>> {
             Path::new(&sidecar).display()
         )));
     };
+    // Where to compute may be asked for anew; another device may round otherwise.
+    if given
+        .iter()
+        .any(|argument| is_option(argument.to_str(), DEVICE))
+    {
+        stored = without(stored, DEVICE);
+    }
     let mut expanded = vec![program.clone()];
     expanded.extend(stored.iter().map(OsString::from));
     let others = given.iter().enumerate().filter(|(place, _)| *place != at);
     expanded.extend(others.map(|(_, argument)| argument.clone()));
     Ok(expanded)
+}
+
+/// Whether an argument is an option, with its value attached or not.
+fn is_option(argument: Option<&str>, name: &str) -> bool {
+    let rest = argument.and_then(|argument| argument.strip_prefix(name));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+/// Arguments without an option and its value.
+fn without(arguments: Vec<String>, name: &str) -> Vec<String> {
+    let mut left = Vec::with_capacity(arguments.len());
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if !is_option(Some(&argument), name) {
+            left.push(argument);
+        } else if argument == name {
+            arguments.next();
+        }
+    }
+    left
 }
 
 /// The file that the arguments name.
@@ -180,26 +208,20 @@ fn named(arguments: &[OsString]) -> Option<OsString> {
 /// Arguments without the program's name and without what says where results go.
 fn lasting(arguments: &[OsString]) -> Result<Vec<String>> {
     let mut lasting = Vec::new();
-    let mut arguments = arguments.iter().skip(1);
-    while let Some(argument) = arguments.next() {
+    for argument in arguments.iter().skip(1) {
         let Some(text) = argument.to_str() else {
             return Err(usage(format!(
                 "--sidecar holds text, and {} is none",
                 Path::new(argument).display()
             )));
         };
-        let (name, attached) = match text.split_once('=') {
-            Some((name, _)) if name.starts_with("--") => (name, true),
-            _ => (text, false),
-        };
-        if WITH_VALUE.contains(&name) {
-            if !attached {
-                arguments.next();
-            }
-        } else if !ALONE.contains(&text) && !(text.starts_with("-o") && text.len() > 2) {
-            lasting.push(text.to_owned());
-        }
+        lasting.push(text.to_owned());
     }
+    for name in WITH_VALUE {
+        lasting = without(lasting, name);
+    }
+    // As -oFILE.
+    lasting.retain(|text| !ALONE.contains(&text.as_str()) && !text.starts_with("-o"));
     Ok(lasting)
 }
 
@@ -244,6 +266,22 @@ mod tests {
             let line = format!("soundstorm generate {how}{} -o y", file.display());
             let expected = format!("soundstorm generate --model m {how}{} -o y", file.display());
             assert_eq!(expand(arguments(&line)).unwrap(), arguments(&expected));
+        }
+        let line = format!("soundstorm generate --from-sidecar {} -o y", file.display());
+        let on_device = |device: &str| {
+            let sidecar = Sidecar {
+                arguments: format!("generate {device} --model m")
+                    .split(' ')
+                    .map(str::to_owned)
+                    .collect(),
+                ..read(&file).unwrap()
+            };
+            write_json(&file, &sidecar).unwrap();
+            let expanded = expand(arguments(&format!("{line} --device cpu"))).unwrap();
+            expanded[1..4].to_vec()
+        };
+        for device in ["--device cuda", "--device=cuda"] {
+            assert_eq!(on_device(device), arguments("generate --model m"));
         }
         let other = format!("soundstorm edit --from-sidecar {}", file.display());
         expand(arguments(&other)).unwrap_err();
