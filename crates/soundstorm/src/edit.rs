@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 use soundstorm_maskgit::step_noise;
 
-use crate::RowCodes;
+use crate::generation::Task;
+use crate::{RowCodes, SoundStorm, SoundStormError};
 
 /// Frames and levels of a row, both 0-based.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +164,78 @@ impl EditRow {
         match self.keep.iter().position(|keep| keep.len() != expected) {
             Some(level) => Err(wrong(Some(level), self.keep[level].len())),
             None => Ok(()),
+        }
+    }
+}
+
+impl<B: Backend> SoundStorm<B> {
+    /// Checks an edit, and masks what it does not keep.
+    pub(crate) fn plan_edit(&self, row: &EditRow) -> Result<Task, SoundStormError> {
+        row.check_keep()?;
+        self.check_row("row to edit", &row.codes, |level, frame| {
+            row.keep[level][frame]
+        })?;
+        if row.frames() == 0 {
+            return Err(SoundStormError::Empty("row to edit"));
+        }
+        let mask = self.mask_id() as i64;
+        let levels = row.codes.iter().zip(&row.keep);
+        let tokens = levels.map(|(codes, keep)| {
+            let frames = codes.iter().zip(keep);
+            frames
+                .map(|(&code, &keep)| if keep { code } else { mask })
+                .collect()
+        });
+        Ok(Task {
+            tokens: tokens.collect(),
+            semantic: row.semantic.clone(),
+            seed: row.seed,
+            dropped: 0,
+            edited: true,
+        })
+    }
+}
+
+/// What an edit hides: levels finer than the one that is generated, from the first frame on that is.
+/// So the network sees what it saw in training, where nothing finer is known after a prompt.
+pub(crate) struct Hidden<B: Backend> {
+    /// `[batch, 1, frames]`, true from each row's first masked frame on; absent where nothing kept
+    /// lies behind it.
+    from: Option<Tensor<B, 3, Bool>>,
+    mask: i64,
+}
+
+impl<B: Backend> Hidden<B> {
+    pub(crate) fn new(tasks: &[Task], frames: usize, mask: usize, device: &B::Device) -> Self {
+        let mask = mask as i64;
+        let edited = tasks.iter().any(|task| task.edited);
+        let from = edited.then(|| {
+            let mut hidden = vec![false; tasks.len() * frames];
+            for (row, task) in tasks.iter().enumerate() {
+                let masked = |codes: &Vec<i64>| codes.iter().position(|&code| code == mask);
+                let first = task.tokens.iter().filter_map(masked).min();
+                for frame in first.unwrap_or(frames)..frames {
+                    hidden[row * frames + frame] = true;
+                }
+            }
+            Tensor::from_data(TensorData::new(hidden, [tasks.len(), 1, frames]), device)
+        });
+        Self { from, mask }
+    }
+
+    pub(crate) fn from(&self, tokens: Tensor<B, 3, Int>, level: usize) -> Tensor<B, 3, Int> {
+        let [batch, levels, frames] = tokens.dims();
+        match &self.from {
+            Some(from) if level + 1 < levels => {
+                let finer = [0..batch, level + 1..levels, 0..frames];
+                let shape = [batch, levels - level - 1, frames];
+                let masked = tokens
+                    .clone()
+                    .slice(finer.clone())
+                    .mask_fill(from.clone().expand(shape), self.mask);
+                tokens.slice_assign(finer, masked)
+            }
+            _ => tokens,
         }
     }
 }

@@ -2,9 +2,11 @@
 //! the steps of a level as in MAGNeT (arXiv 2401.04577, section 3.3) and the rescaling of Lin et al.
 //! (2023, arXiv 2305.08891, section 3.4), row by row.
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use serde::{Deserialize, Serialize};
 use soundstorm_nn::frame_mask;
+
+use crate::{SoundStorm, SoundStormError};
 
 /// How much more of its condition a generation is to show: with the logits c of a pass and u of one
 /// without the condition, frames are filled by `u + scale * (c - u)`. A model needs to have been
@@ -148,6 +150,51 @@ fn spread<B: Backend>(logits: Tensor<B, 3>, lengths: &[usize]) -> Tensor<B, 3> {
     let counts: Vec<f32> = lengths.iter().map(|&n| n.max(1) as f32).collect();
     let counts = Tensor::<B, 3>::from_data(TensorData::new(counts, [batch, 1, 1]), &device);
     (variance.sum_dim(1) / counts).sqrt()
+}
+
+/// Guidance of a batch.
+pub(crate) struct Guided<B: Backend> {
+    pub(crate) guidance: Guidance,
+    /// With the condition, then without: `[2 * batch, frames, dim]`.
+    condition: Tensor<B, 3>,
+}
+
+impl<B: Backend> Guided<B> {
+    pub(crate) fn new(
+        model: &SoundStorm<B>,
+        guidance: Guidance,
+        condition: Option<&Tensor<B, 3>>,
+    ) -> Result<Self, SoundStormError> {
+        guidance.validate()?;
+        let condition = condition.ok_or(GuidanceError::NoCondition)?;
+        let [batch, frames, _] = condition.dims();
+        let none = model.condition(Some(&vec![Vec::new(); batch]), frames)?;
+        let none = none.ok_or(GuidanceError::NoCondition)?;
+        Ok(Self {
+            guidance,
+            condition: Tensor::cat(vec![condition.clone(), none], 0),
+        })
+    }
+
+    /// Both branches in one pass.
+    pub(crate) fn logits(
+        &self,
+        model: &SoundStorm<B>,
+        tokens: Tensor<B, 3, Int>,
+        scales: &[f64],
+        lengths: &[usize],
+        level: usize,
+    ) -> Tensor<B, 3> {
+        let batch = lengths.len();
+        let twice = tokens.repeat_dim(0, 2);
+        let lengths_twice = [lengths, lengths].concat();
+        let condition = Some(self.condition.clone());
+        let logits = model.level_logits(twice, condition, Some(&lengths_twice), level);
+        let [conditioned, unconditioned] =
+            [0, batch].map(|first| logits.clone().narrow(0, first, batch));
+        self.guidance
+            .guide(conditioned, unconditioned, scales, lengths)
+    }
 }
 
 #[cfg(test)]

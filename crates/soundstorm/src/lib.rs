@@ -13,6 +13,7 @@ mod embedding;
 mod error;
 mod evaluate;
 mod generate;
+mod generation;
 mod guidance;
 mod head;
 mod loss;
@@ -26,9 +27,8 @@ pub use edit::{EditError, EditRow, Region};
 pub use embedding::{LevelEmbedding, LevelEmbeddingConfig};
 pub use error::SoundStormError;
 pub use evaluate::LevelScore;
-pub use generate::{
-    BestOf, CriticInput, GenerateRow, Generated, Generation, Prompt, Ranking, RowCodes,
-};
+pub use generate::{GenerateRow, Prompt, RowCodes};
+pub use generation::{BestOf, CriticInput, Generated, Generation, Ranking};
 pub use guidance::{Guidance, GuidanceCurve, GuidanceError};
 pub use head::{Head, HeadConfig, HeadProjection};
 pub use loss::TrainingBatch;
