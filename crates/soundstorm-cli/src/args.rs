@@ -12,6 +12,8 @@ use soundstorm_codec::CodecPreset;
 use soundstorm_hub::{ImportFrom, Location, Setting};
 use soundstorm_runtime::{DTypeArg, DeviceArg};
 
+use crate::commands::{edit::Span, sampling::Sampling};
+
 /// SoundStorm: parallel generation of audio, coarse to fine.
 #[derive(Debug, Parser)]
 #[command(name = "soundstorm", version, propagate_version = true)]
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Say what one recording says, in the voice of another
     Convert(Convert),
+    /// Generate parts of a recording or of codes anew, and keep the rest
+    Edit(Edit),
     /// Score a model on codes, level by level
     Eval(Eval),
     /// Measure how far one recording is from another, or one codes file
@@ -143,26 +147,6 @@ pub(crate) enum WavFormatArg {
     F32,
 }
 
-/// How a model is asked to decode; what is absent is as the model's folder says.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Sampling {
-    /// Passes per level, as 16,1: the last number stands for all further levels
-    #[arg(long, value_delimiter = ',', value_name = "N,…")]
-    pub(crate) steps: Vec<usize>,
-    /// Temperature of drawing codes
-    #[arg(long, value_name = "T")]
-    pub(crate) temperature: Option<f64>,
-    /// Draw among the K most likely codes only
-    #[arg(long, value_name = "K")]
-    pub(crate) top_k: Option<usize>,
-    /// Scale of the noise on confidence, annealed to zero over a level's steps
-    #[arg(long, value_name = "SCALE")]
-    pub(crate) confidence_noise: Option<f64>,
-    /// Take the most likely code everywhere
-    #[arg(long)]
-    pub(crate) greedy: bool,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
     /// Folder of the model, or hf:owner/name@revision
@@ -188,6 +172,9 @@ pub(crate) struct Generate {
     /// Rows to generate, each with a seed of its own
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) batch: usize,
+    /// Generate N candidates of each row, and take the one that the model finds likeliest
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) best_of: usize,
     #[command(flatten)]
     pub(crate) sampling: Sampling,
     /// Audio file (.wav or .flac, or - for standard output) or codes file
@@ -218,6 +205,38 @@ pub(crate) struct Convert {
     /// Audio file to write (.wav or .flac), or - for standard output; as long as
     /// the source, at its sample rate
     #[arg(short, long, value_name = "OUT.wav|flac")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) wav: Wav,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    /// Folder of the model, or hf:owner/name@revision
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) model: Location,
+    /// Folder of the codec, or hf:owner/name@revision; needed for audio in and out, and for seconds
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) codec: Option<Location>,
+    /// What is edited: an audio file, or a codes file (.safetensors)
+    #[arg(long = "in", value_name = "AUDIO|CODES")]
+    pub(crate) input: PathBuf,
+    /// What is generated anew, as 1.2s..2.0s in seconds or 60..100 in frames (without the last); may
+    /// be given several times. An end left away is the recording's
+    #[arg(long, value_name = "FROM..TO", default_value = "..")]
+    pub(crate) regenerate: Vec<Span>,
+    /// Levels of the codec that are generated anew, as 3.. or 3..5 (with the last); all that the
+    /// model makes by default
+    #[arg(long, value_name = "FROM..TO", default_value = "..")]
+    pub(crate) levels: Span,
+    /// How large a share of the frames is generated anew, drawn by the seed: variations from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    pub(crate) strength: f64,
+    #[command(flatten)]
+    pub(crate) sampling: Sampling,
+    /// Audio file (.wav or .flac, or - for standard output) or codes file
+    /// (.safetensors)
+    #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) wav: Wav,

@@ -25,17 +25,24 @@ static ALLOCATOR: soundstorm_runtime::alloc::MiMalloc = soundstorm_runtime::allo
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments = match commands::sidecar::expand(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(error) => return failure(&error),
+    };
+    let cli = Cli::parse_from(arguments);
     start_logging(cli.common.verbose, cli.common.quiet);
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            match error.downcast_ref::<UsageError>() {
-                Some(_) => ExitCode::from(USAGE),
-                None => ExitCode::FAILURE,
-            }
-        }
+        Err(error) => failure(&error),
+    }
+}
+
+/// Says what went wrong, and whether it was the call.
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    match error.downcast_ref::<UsageError>() {
+        Some(_) => ExitCode::from(USAGE),
+        None => ExitCode::FAILURE,
     }
 }
 

@@ -1,12 +1,16 @@
 //! The decode loop: level by level, coarse to fine, in confidence order within a level
 //! (SoundStorm, arXiv 2305.09636, section 3.3; MaskGIT, arXiv 2202.04200, section 3.2).
 
+use std::ops::ControlFlow;
+
 use burn::tensor::{Bool, DType, Int, Tensor, TensorData, backend::Backend};
 
-use crate::confidence::{log_probability, most_confident};
-use crate::random::step_noise;
-use crate::sampler::{draw, most_likely};
-use crate::{DecodeError, DecodeOptions, OptionsError};
+use crate::given::Given;
+use crate::group::{Group, Options};
+use crate::plan::LevelPlan;
+use crate::soundness::Soundness;
+use crate::step::GroupLevel;
+use crate::{Confidence, DecodeError, DecodeOptions, Pass, StepInfo};
 
 /// One row of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,46 +21,49 @@ pub struct DecodeRow {
     pub seed: u64,
 }
 
-/// Where a decode stands after a pass, for progress bars and tests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A pass that the network is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct StepInfo {
-    /// The level, 0-based.
+pub struct PassAt {
+    /// The level whose logits are needed, 0-based.
     pub level: usize,
-    /// The number of levels.
-    pub levels: usize,
-    /// The step of the level just done, 1-based.
+    /// The step of the level, 1-based. A row whose options give the level fewer steps is done.
     pub step: usize,
-    /// The number of steps of the level.
-    pub steps: usize,
-    /// How many real frames of each row are still masked in the level.
-    pub masked: Vec<usize>,
-    /// Passes through the network done so far.
-    pub passes_done: usize,
-    /// Passes through the network that the whole decode takes, known exactly from the start.
-    pub passes: usize,
 }
 
-/// Fills the masked tokens level by level, coarse to fine.
-///
-/// Tokens that are not `mask_id` at the start are never changed, at whatever level and frame;
-/// finer levels are left as they are given until their turn. At step i of S of a level,
-/// `floor(n * gamma(i / S))` of the n frames of a row that were masked at its start stay masked:
-/// a candidate is drawn for each frame still masked, the most confident ones are kept for good.
-/// The last step of each level takes the most likely codes. Confidence is the log-probability of
-/// the candidate under the unfiltered softmax, plus `confidence_noise * (1 - i / S)` times a Gumbel
-/// variable, as in MaskGIT's published code; of two equal ones the earlier frame is kept.
+/// How a decode ended.
+#[derive(Debug, Clone)]
+pub enum Decoded<B: Backend> {
+    /// Everything is filled: `[batch, levels, frames]`.
+    Finished(Tensor<B, 3, Int>),
+    /// The observer broke off.
+    Cancelled {
+        /// `[batch, levels, frames]`: what was kept so far, and the mask id at all other frames
+        /// that were masked at the start.
+        tokens: Tensor<B, 3, Int>,
+        /// The last pass that was done.
+        at: StepInfo,
+    },
+}
+
+impl<B: Backend> Decoded<B> {
+    /// The tokens, whichever way it ended.
+    pub fn into_tokens(self) -> Tensor<B, 3, Int> {
+        match self {
+            Self::Finished(tokens) | Self::Cancelled { tokens, .. } => tokens,
+        }
+    }
+}
+
+type Critic<'a, B, E> = Box<dyn FnMut(Tensor<B, 3, Int>, PassAt) -> Result<Tensor<B, 2>, E> + 'a>;
+type Observer<'a, B> = Box<dyn FnMut(&Pass<'_, B>) -> ControlFlow<()> + 'a>;
+
+/// Fills the masked tokens level by level, coarse to fine: [`Decoding`] with the same options for
+/// all rows, and nothing else.
 ///
 /// `net` is given the tokens as they stand, `[batch, levels, frames]`, and the level (0-based) whose
-/// logits it returns, `[batch, frames, codebook]` with `codebook == mask_id`. It is called only for
-/// steps at which some row fills a frame, and `observe` after each such step.
-///
-/// Padding is left as it is given, but must hold valid tokens, which `net` embeds; it counts in
-/// nothing, and its logits may be anything. A row's result depends on its own tokens, frames, seed
-/// and logits, and on nothing else of the batch.
-///
-/// The device is asked for the tokens once at the start, and for one flag a row and step at the
-/// very end, to tell whether the logits were sound: in between it is never waited for.
+/// logits it returns, `[batch, frames, codebook]` with `codebook == mask_id`. `observe` is called
+/// after each pass.
 ///
 /// # Shapes
 /// - tokens: `[batch, levels, frames]`, within `0..=mask_id`
@@ -64,8 +71,7 @@ pub struct StepInfo {
 /// - output: `[batch, levels, frames]`, no `mask_id` within the rows' frames
 ///
 /// # Errors
-/// Options, shapes or tokens that make no sense; logits of another shape; logits at a frame to be
-/// filled that hold NaN or +inf, or only -inf (found at the end); and whatever `net` returns.
+/// As of [`Decoding::run`].
 pub fn decode<B, E, F>(
     tokens: Tensor<B, 3, Int>,
     rows: &[DecodeRow],
@@ -78,126 +84,289 @@ where
     B: Backend,
     F: FnMut(Tensor<B, 3, Int>, usize) -> Result<Tensor<B, 3>, E>,
 {
-    options.validate()?;
-    let masked = count_masked(&tokens, rows, mask_id)?;
-    let plans = masked
-        .iter()
-        .enumerate()
-        .map(|(level, counts)| LevelPlan::new(level, counts, options))
-        .collect::<Result<Vec<_>, _>>()?;
+    let decoded = Decoding::new(rows, mask_id, options)
+        .with_observer(|pass| {
+            observe(pass.info());
+            ControlFlow::Continue(())
+        })
+        .run(tokens, |tokens, at| net(tokens, at.level))?;
+    Ok(decoded.into_tokens())
+}
 
-    let [batch, levels, frames] = tokens.dims();
-    let passes = plans.iter().map(LevelPlan::passes).sum();
-    let mut passes_done = 0;
-    let real = real_frames::<B>(rows, frames, &tokens.device());
-    let mut tokens = tokens;
+/// A decode to be run.
+///
+/// Tokens that are not the mask id at the start are never changed, at whatever level and frame;
+/// finer levels are left as they are given until their turn. At step i of S of a level,
+/// `floor(n * gamma(i / S))` of the n frames of a row that were masked at its start stay masked:
+/// a candidate is drawn for each frame still masked, the most confident ones are kept for good.
+/// The last step of each level takes the most likely codes. Confidence is the log-probability of
+/// the candidate under the unfiltered softmax, plus `confidence_noise * (1 - i / S)` times a Gumbel
+/// variable, as in MaskGIT's published code; of two equal ones the earlier frame is kept.
+/// [`DecodeOptions`] tells what may be otherwise.
+///
+/// Padding is left as it is given, but must hold valid tokens, which the network embeds; it counts
+/// in nothing, and its logits may be anything. A row's result depends on its own tokens, frames,
+/// seed, options and logits, and on nothing else of the batch. Rows with options of their own take
+/// the steps that they would take alone; the network is called for the steps of all.
+///
+/// The device is asked for the tokens once at the start, and for one flag a row and step at the
+/// very end, to tell whether the logits were sound: in between it is never waited for, unless an
+/// entropy budget makes the number of steps depend on the logits, or the observer reads a tensor.
+pub struct Decoding<'a, B: Backend, E> {
+    rows: &'a [DecodeRow],
+    mask_id: usize,
+    options: Options<'a>,
+    critic: Option<Critic<'a, B, E>>,
+    observer: Option<Observer<'a, B>>,
+}
 
-    let mut unsound = Vec::new();
-    for plan in &plans {
-        let level = plan.level;
-        for step in plan.steps_with_a_pass() {
-            let logits = net(tokens.clone(), level).map_err(|source| DecodeError::Net {
-                level,
-                step,
-                source,
-            })?;
-            let expected = [batch, frames, mask_id];
-            if logits.dims() != expected {
-                return Err(DecodeError::Logits {
-                    level,
-                    step,
-                    expected,
-                    got: logits.dims(),
-                });
-            }
-            let logits = logits.cast(DType::F32);
-            let current: Tensor<B, 2, Int> = tokens
-                .clone()
-                .slice([0..batch, level..level + 1, 0..frames])
-                .squeeze_dim(1);
-            let masked = current
-                .clone()
-                .equal_elem(mask_id as i64)
-                .bool_and(real.clone());
-            unsound.push((level, step, unsound_rows(logits.clone(), masked.clone())));
-
-            let (codes, kept) = fill(logits, masked, rows, plan, step, options);
-            let codes = codes.cast(current.dtype());
-            tokens = tokens.slice_assign(
-                [0..batch, level..level + 1, 0..frames],
-                current.mask_where(kept, codes).unsqueeze_dim(1),
-            );
-            passes_done += 1;
-            observe(&StepInfo {
-                level,
-                levels,
-                step,
-                steps: plan.steps,
-                masked: plan.after(step).to_vec(),
-                passes_done,
-                passes,
-            });
+impl<'a, B: Backend, E> Decoding<'a, B, E> {
+    /// A decode of rows with the same options.
+    pub fn new(rows: &'a [DecodeRow], mask_id: usize, options: &'a DecodeOptions) -> Self {
+        Self {
+            rows,
+            mask_id,
+            options: Options::Shared(options),
+            critic: None,
+            observer: None,
         }
     }
-    report_unsound(unsound)?;
-    Ok(tokens)
+
+    /// Options of its own for each row: everything may differ.
+    #[must_use]
+    pub fn with_row_options(mut self, options: &'a [DecodeOptions]) -> Self {
+        self.options = Options::Each(options);
+        self
+    }
+
+    /// The critic of [`Confidence::Critic`](crate::Confidence::Critic). It is given the tokens,
+    /// `[batch, levels, frames]`, with a candidate at each masked frame of the level, and returns a
+    /// score for each frame of the level, `[batch, frames]`: the larger, the likelier the code is a
+    /// real one. Finer levels are as they are given. It is asked at steps that rank by it alone.
+    #[must_use]
+    pub fn with_critic(
+        mut self,
+        critic: impl FnMut(Tensor<B, 3, Int>, PassAt) -> Result<Tensor<B, 2>, E> + 'a,
+    ) -> Self {
+        self.critic = Some(Box::new(critic));
+        self
+    }
+
+    /// Is called after each pass, and may break off.
+    #[must_use]
+    pub fn with_observer(
+        mut self,
+        observer: impl FnMut(&Pass<'_, B>) -> ControlFlow<()> + 'a,
+    ) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Runs it. `net` is given the tokens as they stand, `[batch, levels, frames]`, and returns the
+    /// logits of the level, `[batch, frames, codebook]`. It is called only for steps at which some
+    /// row fills or exchanges a frame.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, levels, frames]`, within `0..=mask_id`
+    ///
+    /// # Errors
+    /// Options, shapes or tokens that make no sense; logits or scores of another shape; logits at a
+    /// frame to be filled that hold NaN or +inf, or only -inf, and scores that are not finite (found
+    /// at the end); and whatever `net` and the critic return.
+    pub fn run<F>(
+        mut self,
+        tokens: Tensor<B, 3, Int>,
+        mut net: F,
+    ) -> Result<Decoded<B>, DecodeError<E>>
+    where
+        F: FnMut(Tensor<B, 3, Int>, PassAt) -> Result<Tensor<B, 3>, E>,
+    {
+        let [batch, levels, frames] = tokens.dims();
+        let device = tokens.device();
+        self.options.validate()?;
+        let given = Given::new::<B, E>(&tokens, self.rows, self.mask_id)?;
+        let groups = Group::<B>::divide::<E>(self.options, batch, &device)?;
+        let critical = |group: &Group<'_, B>| group.options.confidence == Confidence::Critic;
+        if self.critic.is_none() && groups.iter().any(critical) {
+            return Err(DecodeError::NoCritic);
+        }
+        let plans = (0..levels)
+            .map(|level| {
+                let groups = groups.iter();
+                groups
+                    .map(|group| GroupLevel::plan(level, group, &given))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let passes = plans.iter().map(|plans| passes(plans)).sum();
+        let mut passes_done = 0;
+        let real = real_frames::<B>(self.rows, frames, &device);
+        let mut tokens = tokens;
+
+        let mut soundness = Soundness::new();
+        for (level, plans) in plans.into_iter().enumerate() {
+            let steps = most_steps(&plans);
+            let mut parts: Vec<_> = plans
+                .into_iter()
+                .zip(&groups)
+                .map(|(plan, group)| GroupLevel::new(level, plan, group, &given, frames, &device))
+                .collect();
+            for step in 1..=steps {
+                let active: Vec<usize> = (0..parts.len())
+                    .filter(|&index| parts[index].plan.has_pass(step))
+                    .collect();
+                if active.is_empty() {
+                    continue;
+                }
+                let at = PassAt { level, step };
+                let logits = net(tokens.clone(), at).map_err(|source| DecodeError::Net {
+                    level,
+                    step,
+                    source,
+                })?;
+                let expected = [batch, frames, self.mask_id];
+                if logits.dims() != expected {
+                    return Err(DecodeError::Logits {
+                        level,
+                        step,
+                        expected,
+                        got: logits.dims(),
+                    });
+                }
+                let logits = logits.cast(DType::F32);
+                let slices = [0..batch, level..level + 1, 0..frames];
+                let current: Tensor<B, 2, Int> =
+                    tokens.clone().slice(slices.clone()).squeeze_dim(1);
+                let masked = current
+                    .clone()
+                    .equal_elem(self.mask_id as i64)
+                    .bool_and(real.clone());
+                for &index in &active {
+                    let group = &groups[index];
+                    let counted = parts[index].counted(group, group.of(&masked));
+                    soundness.logits(at, &group.rows, group.of(&logits), counted);
+                }
+
+                let mut candidates = Vec::with_capacity(active.len());
+                for &index in &active {
+                    let (part, group) = (&parts[index], &groups[index]);
+                    candidates
+                        .push(part.candidates(group, self.rows, step, &logits, &current, &masked));
+                }
+                // A batch of codes is needed by a critic and an observer alone.
+                let asks = |&index: &usize| parts[index].asks_critic(&groups[index], step);
+                let critic = self.critic.as_mut().filter(|_| active.iter().any(asks));
+                let codes = (critic.is_some() || self.observer.is_some()).then(|| {
+                    let none = match groups.len() {
+                        1 => current.clone(),
+                        _ => current.clone().zeros_like(),
+                    };
+                    let parts = active.iter().zip(&candidates);
+                    parts.fold(none, |codes, (&index, candidates)| {
+                        groups[index].put(candidates.codes.clone(), codes)
+                    })
+                });
+                let scores = match (critic, &codes) {
+                    (Some(critic), Some(codes)) => {
+                        let codes = codes.clone().cast(current.dtype());
+                        let filled = current.clone().mask_where(masked.clone(), codes);
+                        let tokens = tokens
+                            .clone()
+                            .slice_assign(slices.clone(), filled.unsqueeze_dim(1));
+                        let scores = critic(tokens, at).map_err(|source| DecodeError::Critic {
+                            level,
+                            step,
+                            source,
+                        })?;
+                        if scores.dims() != [batch, frames] {
+                            return Err(DecodeError::Scores {
+                                level,
+                                step,
+                                expected: [batch, frames],
+                                got: scores.dims(),
+                            });
+                        }
+                        Some(scores.cast(DType::F32))
+                    }
+                    _ => None,
+                };
+
+                let mut after = current.clone();
+                for (&index, candidates) in active.iter().zip(candidates) {
+                    let (part, group) = (&mut parts[index], &groups[index]);
+                    let scores = scores.as_ref().filter(|_| part.asks_critic(group, step));
+                    let scores = scores.map(|scores| group.of(scores));
+                    if let Some(scores) = &scores {
+                        let counted = part.counted(group, group.of(&masked));
+                        soundness.scores(at, &group.rows, scores.clone(), counted);
+                    }
+                    let rows = part.choose(group, step, candidates, scores, self.mask_id);
+                    if part.plan.is_bounded() {
+                        let left = rows.clone().equal_elem(self.mask_id as i64);
+                        let left = left.bool_and(group.of(&real)).int().sum_dim(1);
+                        let left: Vec<i64> = left.into_data().iter().collect();
+                        part.plan.left_after(step, &left);
+                    }
+                    after = group.put(rows, after);
+                }
+                tokens = tokens.slice_assign(slices, after.unsqueeze_dim(1));
+                passes_done += 1;
+                let Some(observer) = &mut self.observer else {
+                    continue;
+                };
+                let info = StepInfo {
+                    level,
+                    levels,
+                    step,
+                    steps,
+                    masked: masked_after(&parts, &groups, step, batch),
+                    passes_done,
+                    passes,
+                };
+                let pass = Pass {
+                    info: &info,
+                    tokens: &tokens,
+                    before: &current,
+                    logits: &logits,
+                    codes: codes.as_ref().unwrap_or(&current),
+                    masked: &masked,
+                };
+                if observer(&pass).is_break() {
+                    soundness.report::<E>()?;
+                    return Ok(Decoded::Cancelled { tokens, at: info });
+                }
+            }
+        }
+        soundness.report::<E>()?;
+        Ok(Decoded::Finished(tokens))
+    }
 }
 
-/// The candidates of one step and which of them are kept, both `[batch, frames]`.
-fn fill<B: Backend>(
-    logits: Tensor<B, 3>,
-    masked: Tensor<B, 2, Bool>,
-    rows: &[DecodeRow],
-    plan: &LevelPlan,
-    step: usize,
-    options: &DecodeOptions,
-) -> (Tensor<B, 2, Int>, Tensor<B, 2, Bool>) {
-    if step == plan.steps {
-        return (most_likely(logits), masked);
-    }
-    let device = logits.device();
-    let [batch, frames] = masked.dims();
-    let kept_counts: Vec<i64> = (plan.after(step - 1).iter().zip(plan.after(step)))
-        .map(|(before, after)| (before - after) as i64)
-        .collect();
-    let kept_counts = Tensor::from_data(TensorData::new(kept_counts, [batch, 1]), &device);
-
-    if options.greedy {
-        let codes = most_likely(logits.clone());
-        let confidence = log_probability(logits, codes.clone());
-        return (codes, most_confident(confidence, masked, kept_counts));
-    }
-    let (uniforms, gumbels) = noise(rows, frames, plan.level, step, &device);
-    let codes = draw(logits.clone(), options.temperature, options.top_k, uniforms);
-    let annealing = 1.0 - step as f64 / plan.steps as f64;
-    let confidence = log_probability(logits, codes.clone())
-        + gumbels.mul_scalar(options.confidence_noise * annealing);
-    (codes, most_confident(confidence, masked, kept_counts))
+/// Passes of a level: one for each step at which some group has one.
+fn passes(plans: &[LevelPlan]) -> usize {
+    let has_pass = |&step: &usize| plans.iter().any(|plan| plan.has_pass(step));
+    (1..=most_steps(plans)).filter(has_pass).count()
 }
 
-/// The uniforms and Gumbels of one step, `[batch, frames]` each; padding gets zeros, never used.
-fn noise<B: Backend>(
-    rows: &[DecodeRow],
-    frames: usize,
-    level: usize,
+fn most_steps(plans: &[LevelPlan]) -> usize {
+    plans.iter().map(|plan| plan.steps).max().unwrap_or(0)
+}
+
+/// How many real frames of each row are masked after a step.
+fn masked_after<B: Backend>(
+    parts: &[GroupLevel<B>],
+    groups: &[Group<'_, B>],
     step: usize,
-    device: &B::Device,
-) -> (Tensor<B, 2>, Tensor<B, 2>) {
-    let mut uniforms = Vec::with_capacity(rows.len() * frames);
-    let mut gumbels = Vec::with_capacity(rows.len() * frames);
-    for row in rows {
-        let noise = step_noise(row.seed, level, step, row.frames);
-        uniforms.extend(noise.uniforms);
-        gumbels.extend(noise.gumbels);
-        let padded = uniforms.len() + frames - row.frames;
-        uniforms.resize(padded, 0.0);
-        gumbels.resize(padded, 0.0);
+    batch: usize,
+) -> Vec<usize> {
+    let mut masked = vec![0; batch];
+    for (part, group) in parts.iter().zip(groups) {
+        for (&row, &count) in group.rows.iter().zip(part.plan.after(step)) {
+            masked[row] = count;
+        }
     }
-    let upload = |values| {
-        let data = TensorData::new(values, [rows.len(), frames]);
-        Tensor::from_data(data, (device, DType::F32))
-    };
-    (upload(uniforms), upload(gumbels))
+    masked
 }
 
 /// True at the rows' real frames, `[batch, frames]`.
@@ -211,140 +380,4 @@ fn real_frames<B: Backend>(
         .flat_map(|row| (0..frames).map(|frame| frame < row.frames))
         .collect();
     Tensor::from_data(TensorData::new(real, [rows.len(), frames]), device)
-}
-
-/// Above 0 for rows with a masked frame whose logits are no distribution, `[batch, 1]`.
-fn unsound_rows<B: Backend>(logits: Tensor<B, 3>, masked: Tensor<B, 2, Bool>) -> Tensor<B, 2, Int> {
-    let best = logits.clone().max_dim(2);
-    // A sum is NaN if any term is; whether a maximum is, depends on the backend.
-    let unsound = logits
-        .sum_dim(2)
-        .is_nan()
-        .bool_or(best.clone().equal_elem(f32::INFINITY))
-        .bool_or(best.equal_elem(f32::NEG_INFINITY));
-    unsound
-        .squeeze_dim::<2>(2)
-        .bool_and(masked)
-        .int()
-        .sum_dim(1)
-}
-
-/// Reads the flags of all levels and steps in one go.
-fn report_unsound<B: Backend, E>(
-    flags: Vec<(usize, usize, Tensor<B, 2, Int>)>,
-) -> Result<(), DecodeError<E>> {
-    if flags.is_empty() {
-        return Ok(());
-    }
-    let (passes, flags): (Vec<_>, Vec<_>) = flags
-        .into_iter()
-        .map(|(level, step, flags)| ((level, step), flags))
-        .unzip();
-    let flags: Vec<i64> = Tensor::cat(flags, 1)
-        .transpose()
-        .into_data()
-        .iter()
-        .collect();
-    let batch = flags.len() / passes.len();
-    match flags.iter().position(|&count| count > 0) {
-        Some(found) => {
-            let (level, step) = passes[found / batch];
-            let row = found % batch;
-            Err(DecodeError::NotFinite { level, step, row })
-        }
-        None => Ok(()),
-    }
-}
-
-/// How many frames of each row are masked at the start, by level and row; checks the inputs.
-fn count_masked<B: Backend, E>(
-    tokens: &Tensor<B, 3, Int>,
-    rows: &[DecodeRow],
-    mask_id: usize,
-) -> Result<Vec<Vec<usize>>, DecodeError<E>> {
-    let shape = tokens.dims();
-    let [batch, levels, frames] = shape;
-    if shape.contains(&0) {
-        return Err(DecodeError::Empty { got: shape });
-    }
-    if rows.len() != batch {
-        return Err(DecodeError::Rows {
-            expected: batch,
-            got: rows.len(),
-        });
-    }
-    if let Some(row) = rows.iter().position(|row| row.frames > frames) {
-        return Err(DecodeError::RowFrames {
-            row,
-            got: rows[row].frames,
-            limit: frames,
-        });
-    }
-    if mask_id == 0 || mask_id > i32::MAX as usize {
-        return Err(DecodeError::MaskId { got: mask_id });
-    }
-    let mut masked = vec![vec![0; batch]; levels];
-    for (index, token) in tokens.to_data().iter::<i64>().enumerate() {
-        let (row, level, frame) = (
-            index / (levels * frames),
-            index / frames % levels,
-            index % frames,
-        );
-        if !(0..=mask_id as i64).contains(&token) {
-            return Err(DecodeError::Token {
-                row,
-                level,
-                frame,
-                got: token,
-                mask_id,
-            });
-        }
-        if token == mask_id as i64 && frame < rows[row].frames {
-            masked[level][row] += 1;
-        }
-    }
-    Ok(masked)
-}
-
-/// The schedule of one level for every row of the batch.
-struct LevelPlan {
-    level: usize,
-    steps: usize,
-    /// Masked frames by step and row; entry 0 is the start.
-    masked: Vec<Vec<usize>>,
-}
-
-impl LevelPlan {
-    fn new(level: usize, start: &[usize], options: &DecodeOptions) -> Result<Self, OptionsError> {
-        let steps = options.steps_at(level);
-        let mut masked = vec![start.to_vec()];
-        masked.resize(steps + 1, Vec::with_capacity(start.len()));
-        for &count in start {
-            let counts = options
-                .schedule
-                .masked_after(count, steps, options.clip_schedule)?;
-            for (row_counts, count) in masked[1..].iter_mut().zip(counts) {
-                row_counts.push(count);
-            }
-        }
-        Ok(Self {
-            level,
-            steps,
-            masked,
-        })
-    }
-
-    /// Masked frames of each row after a step; before the first at 0.
-    fn after(&self, step: usize) -> &[usize] {
-        &self.masked[step]
-    }
-
-    /// Steps at which some row fills a frame; no other needs logits.
-    fn steps_with_a_pass(&self) -> impl Iterator<Item = usize> {
-        (1..=self.steps).filter(|&step| self.after(step) != self.after(step - 1))
-    }
-
-    fn passes(&self) -> usize {
-        self.steps_with_a_pass().count()
-    }
 }

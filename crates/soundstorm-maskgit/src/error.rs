@@ -40,6 +40,49 @@ pub enum OptionsError {
         /// The scale asked for.
         got: f64,
     },
+    /// A share that is 0, negative, above 1 or NaN: it would leave no code to draw, or mean nothing.
+    #[error("{option}: expected a share within (0, 1], got {got}")]
+    Share {
+        /// `top_p` or `typical`.
+        option: &'static str,
+        /// The share asked for.
+        got: f64,
+    },
+    /// Spans of no frame.
+    #[error("span: expected at least 1 frame, got 0")]
+    Span,
+    /// An entropy budget that is negative, too large or NaN.
+    #[error("entropy_budget: expected nats within 0..={limit}, got {got}")]
+    EntropyBudget {
+        /// The budget asked for.
+        got: f64,
+        /// The limit.
+        limit: f64,
+    },
+    /// A strength of re-masking outside `[0, 1]`.
+    #[error("remask: expected an eta within [0, 1], got {got}")]
+    Remask {
+        /// The eta asked for.
+        got: f64,
+    },
+    /// Two options that cannot hold together.
+    #[error("options: {option} and {other} contradict each other")]
+    Contradiction {
+        /// The one.
+        option: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// A custom schedule rises: frames that have been filled would be masked again.
+    #[error("schedule: expected at most {before} at progress {progress}, as before it, got {got}")]
+    ScheduleRises {
+        /// The argument, in `(0, 1)`.
+        progress: f64,
+        /// What the schedule returned for the step before.
+        before: f64,
+        /// What the schedule returned.
+        got: f64,
+    },
     /// A custom schedule gave a ratio outside `[0, 1]`.
     #[error("schedule: expected a ratio within [0, 1] at progress {progress}, got {got}")]
     Schedule {
@@ -73,6 +116,19 @@ pub enum DecodeError<E> {
         /// The number of rows described.
         got: usize,
     },
+    /// There are not options for each row of the batch.
+    #[error(
+        "decode: expected options of {expected} rows, one for each row of the batch, got {got}"
+    )]
+    RowOptions {
+        /// The batch of the tokens.
+        expected: usize,
+        /// The number of options.
+        got: usize,
+    },
+    /// The confidence is a critic's, and there is none.
+    #[error("decode: the confidence is a critic's, and no critic was given")]
+    NoCritic,
     /// A row is said to have more frames than the tokens.
     #[error("decode: expected at most {limit} frames in row {row}, got {got}")]
     RowFrames {
@@ -121,7 +177,48 @@ pub enum DecodeError<E> {
         /// The shape that came back.
         got: [usize; 3],
     },
-    /// The logits of a frame to be filled are no distribution: one is NaN or +inf, or all are -inf.
+    /// The critic returned scores of another shape.
+    #[error(
+        "decode: expected a critic's scores [batch, frames] of {expected:?} at level {}, step {step}, got {got:?}",
+        .level + 1
+    )]
+    Scores {
+        /// The level, 0-based.
+        level: usize,
+        /// The step, 1-based.
+        step: usize,
+        /// The shape that fits the tokens.
+        expected: [usize; 2],
+        /// The shape that came back.
+        got: [usize; 2],
+    },
+    /// The critic's score of a frame to be ranked is NaN or infinite.
+    #[error(
+        "decode: expected finite scores of the critic, got NaN or infinity at level {}, step {step}, row {row}",
+        .level + 1
+    )]
+    ScoresNotFinite {
+        /// The level, 0-based.
+        level: usize,
+        /// The first step at which it happened, 1-based.
+        step: usize,
+        /// The first row in which it happened at that step.
+        row: usize,
+    },
+    /// The logits of a frame to be filled are all -inf: there is no code to draw.
+    #[error(
+        "decode: expected a code that can be drawn, got logits that are all -inf at level {}, step {step}, row {row}",
+        .level + 1
+    )]
+    NoCode {
+        /// The level, 0-based.
+        level: usize,
+        /// The first step at which it happened, 1-based.
+        step: usize,
+        /// The first row in which it happened at that step.
+        row: usize,
+    },
+    /// The logits of a frame to be filled are no distribution: one is NaN or +inf.
     #[error(
         "decode: expected logits that give a distribution, got NaN or infinity at level {}, step {step}, row {row}",
         .level + 1
@@ -133,6 +230,16 @@ pub enum DecodeError<E> {
         step: usize,
         /// The first row in which it happened at that step.
         row: usize,
+    },
+    /// The critic failed.
+    #[error("decode: the critic failed at level {}, step {step}", .level + 1)]
+    Critic {
+        /// The level, 0-based.
+        level: usize,
+        /// The step, 1-based.
+        step: usize,
+        /// What the closure returned.
+        source: E,
     },
     /// The closure failed.
     #[error("decode: the network failed at level {}, step {step}", .level + 1)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use crate::OptionsError;
 
 /// Products this close below a whole number are that number: 10 * (1 - 0.9) is 1, not 0.
-const ROUNDING: f64 = 1e-9;
+pub(crate) const ROUNDING: f64 = 1e-9;
 
 /// The share of the frames that is still masked, as a function of the progress `step / steps`.
 ///
@@ -22,7 +22,7 @@ pub enum Schedule {
     Cosine,
     /// `1 - progress`: as many at every step.
     Linear,
-    /// Any function from progress in `(0, 1)` to a ratio in `[0, 1]`. It should not rise: frames
+    /// Any function from progress in `(0, 1)` to a ratio in `[0, 1]` that does not rise: frames
     /// that have been filled are not masked again.
     Custom(Arc<dyn Fn(f64) -> f64 + Send + Sync>),
 }
@@ -49,7 +49,7 @@ impl Schedule {
     /// and leaves at least one, as the published JAX code does.
     ///
     /// # Errors
-    /// If a custom schedule returns anything outside `[0, 1]`.
+    /// If a custom schedule returns anything outside `[0, 1]`, or rises from a step to the next.
     pub fn masked_after(
         &self,
         masked: usize,
@@ -58,6 +58,7 @@ impl Schedule {
     ) -> Result<Vec<usize>, OptionsError> {
         let mut counts = Vec::with_capacity(steps);
         let mut before = masked;
+        let mut ratio_before = 1.0;
         for step in 1..steps {
             let progress = step as f64 / steps as f64;
             let ratio = self.gamma(progress);
@@ -67,6 +68,14 @@ impl Schedule {
                     got: ratio,
                 });
             }
+            if ratio > ratio_before + ROUNDING {
+                return Err(OptionsError::ScheduleRises {
+                    progress,
+                    before: ratio_before,
+                    got: ratio,
+                });
+            }
+            ratio_before = ratio;
             let wanted = (masked as f64 * ratio + ROUNDING).floor() as usize;
             let after = if clip && before > 0 {
                 wanted.min(before - 1).max(1)
@@ -179,9 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn a_rising_schedule_masks_nothing_again() {
+    fn a_rising_schedule_is_refused() {
         let rising = Schedule::custom(|p| if p < 0.5 { 0.25 } else { 0.75 });
-        assert_eq!(rising.masked_after(8, 4, false).unwrap(), [2, 2, 2, 0]);
+        assert_eq!(
+            rising.masked_after(8, 4, false).unwrap_err(),
+            OptionsError::ScheduleRises {
+                progress: 0.5,
+                before: 0.25,
+                got: 0.75
+            }
+        );
+        let flat = Schedule::custom(|_| 0.25);
+        assert_eq!(flat.masked_after(8, 4, false).unwrap(), [2, 2, 2, 0]);
     }
 
     #[test]

@@ -48,6 +48,12 @@ pub enum SoundStormError {
     /// Nothing to generate or to score.
     #[error("{0}: there are no frames")]
     Empty(&'static str),
+    /// Guidance that makes no sense, or that the model cannot be given.
+    #[error(transparent)]
+    Guidance(#[from] crate::GuidanceError),
+    /// An edit that cannot be made.
+    #[error(transparent)]
+    Edit(#[from] crate::EditError),
     /// Decoding failed.
     #[error(transparent)]
     Decode(#[from] DecodeError<std::convert::Infallible>),

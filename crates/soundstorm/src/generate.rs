@@ -1,11 +1,12 @@
 //! Generation: a batch of rows, each with its own length, prompt, semantic
 //! tokens and seed, filled in level by level (SoundStorm, section 3.3).
 
-use std::convert::Infallible;
+use std::ops::ControlFlow;
 
-use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
-use soundstorm_maskgit::{DecodeOptions, DecodeRow, StepInfo, decode};
+use burn::tensor::backend::Backend;
+use soundstorm_maskgit::{DecodeOptions, StepInfo};
 
+use crate::generation::Task;
 use crate::{SoundStorm, SoundStormError};
 
 /// The codes of one row, level by level: `[levels][frames]`.
@@ -41,13 +42,6 @@ impl Prompt {
     }
 }
 
-/// A row as the network sees it: the prompt and what follows it.
-struct Plan {
-    prompt_frames: usize,
-    frames: usize,
-    semantic: Option<Vec<i64>>,
-}
-
 impl<B: Backend> SoundStorm<B> {
     /// Generates a batch. A row gets what it would get alone, whatever the
     /// lengths of the others.
@@ -64,59 +58,23 @@ impl<B: Backend> SoundStorm<B> {
         &self,
         rows: &[GenerateRow],
         options: &DecodeOptions,
-        observe: impl FnMut(&StepInfo),
+        mut observe: impl FnMut(&StepInfo),
     ) -> Result<Vec<RowCodes>, SoundStormError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let plans = rows
-            .iter()
-            .map(|row| self.plan(row))
-            .collect::<Result<Vec<_>, _>>()?;
-        let longest = plans.iter().map(|plan| plan.frames).max().unwrap_or(0);
-        let frames = self.padded(longest);
-        let semantic: Option<Vec<Vec<i64>>> =
-            plans.iter().map(|plan| plan.semantic.clone()).collect();
-        let condition = self.condition(semantic.as_deref(), frames)?;
-        let lengths: Vec<usize> = plans.iter().map(|plan| plan.frames).collect();
-
-        let tokens = self.start(rows, frames);
-        let decode_rows: Vec<DecodeRow> = rows
-            .iter()
-            .zip(&lengths)
-            .map(|(row, &frames)| DecodeRow {
-                frames,
-                seed: row.seed,
+        let generated = self
+            .generation(options)
+            .with_observer(|pass| {
+                observe(pass.info());
+                ControlFlow::Continue(())
             })
-            .collect();
-        let tokens = decode(
-            tokens,
-            &decode_rows,
-            self.mask_id(),
-            options,
-            |tokens, level| -> Result<_, Infallible> {
-                Ok(self.level_logits(tokens, condition.clone(), Some(&lengths), level))
-            },
-            observe,
-        )?;
-
-        let flat: Vec<i64> = tokens.into_data().iter::<i64>().collect();
-        let row_codes = |(index, plan): (usize, &Plan)| -> RowCodes {
-            (0..self.levels())
-                .map(|level| {
-                    let start = (index * self.levels() + level) * frames;
-                    flat[start + plan.prompt_frames..start + plan.frames].to_vec()
-                })
-                .collect()
-        };
-        Ok(plans.iter().enumerate().map(row_codes).collect())
+            .generate(rows)?;
+        Ok(generated.codes)
     }
 
     /// Checks a row, and joins it to its prompt.
-    fn plan(&self, row: &GenerateRow) -> Result<Plan, SoundStormError> {
-        let prompt_frames = row.prompt.as_ref().map_or(0, Prompt::frames);
+    pub(crate) fn plan(&self, row: &GenerateRow) -> Result<Task, SoundStormError> {
+        let dropped = row.prompt.as_ref().map_or(0, Prompt::frames);
         if let Some(prompt) = &row.prompt {
-            self.check_prompt(prompt)?;
+            self.check_row("prompt", &prompt.codes, |_, _| true)?;
         }
         let semantic = match (&self.semantic, &row.semantic, &row.prompt) {
             (None, None, _) => None,
@@ -143,17 +101,23 @@ impl<B: Backend> SoundStorm<B> {
             .as_ref()
             .map(|tokens| self.acoustic_frames(tokens.len()));
         let frames = match (row.frames, covered) {
-            (Some(frames), _) => prompt_frames + frames,
+            (Some(frames), _) => dropped + frames,
             (None, Some(covered)) => covered,
             (None, None) => return Err(SoundStormError::Empty("generation")),
         };
-        if frames <= prompt_frames {
+        if frames <= dropped {
             return Err(SoundStormError::Empty("generation"));
         }
-        Ok(Plan {
-            prompt_frames,
-            frames,
+        let mut tokens = vec![vec![self.mask_id() as i64; frames]; self.levels()];
+        for (level, codes) in row.prompt.iter().flat_map(|p| p.codes.iter().enumerate()) {
+            tokens[level][..codes.len()].copy_from_slice(codes);
+        }
+        Ok(Task {
+            tokens,
             semantic,
+            seed: row.seed,
+            dropped,
+            edited: false,
         })
     }
 
@@ -163,46 +127,43 @@ impl<B: Backend> SoundStorm<B> {
             .map_or(tokens, |semantic| semantic.acoustic_frames(tokens))
     }
 
-    fn check_prompt(&self, prompt: &Prompt) -> Result<(), SoundStormError> {
-        if prompt.codes.len() != self.levels() {
+    /// Whether codes, `[levels][frames]`, fit the model, where they count.
+    pub(crate) fn check_row(
+        &self,
+        what: &'static str,
+        levels: &RowCodes,
+        counts: impl Fn(usize, usize) -> bool,
+    ) -> Result<(), SoundStormError> {
+        if levels.len() != self.levels() {
             return Err(SoundStormError::Levels {
-                what: "prompt",
+                what,
                 expected: self.levels(),
-                got: prompt.codes.len(),
+                got: levels.len(),
             });
         }
+        let frames = levels.first().map_or(0, Vec::len);
         let limit = self.codebook_size() as i64 - 1;
-        for (level, codes) in prompt.codes.iter().enumerate() {
-            if codes.len() != prompt.frames() {
+        for (level, codes) in levels.iter().enumerate() {
+            if codes.len() != frames {
                 return Err(SoundStormError::Shape {
-                    what: "prompt",
-                    expected: format!("{} frames in every level", prompt.frames()),
+                    what,
+                    expected: format!("{frames} frames in every level"),
                     got: format!("{} in level {}", codes.len(), level + 1),
                 });
             }
-            if let Some(frame) = codes.iter().position(|code| !(0..=limit).contains(code)) {
+            let mut bad = codes
+                .iter()
+                .enumerate()
+                .filter(|(frame, code)| !(0..=limit).contains(*code) && counts(level, *frame));
+            if let Some((frame, &got)) = bad.next() {
                 return Err(SoundStormError::Token {
-                    what: format!("prompt of level {}", level + 1),
+                    what: format!("{what} of level {}", level + 1),
                     frame,
-                    got: codes[frame],
+                    got,
                     limit,
                 });
             }
         }
         Ok(())
-    }
-
-    /// Prompts, and the mask id everywhere else, `[batch, levels, frames]`.
-    fn start(&self, rows: &[GenerateRow], frames: usize) -> Tensor<B, 3, Int> {
-        let levels = self.levels();
-        let mut tokens = vec![self.mask_id() as i64; rows.len() * levels * frames];
-        for (index, row) in rows.iter().enumerate() {
-            for (level, codes) in row.prompt.iter().flat_map(|p| p.codes.iter().enumerate()) {
-                let start = (index * levels + level) * frames;
-                tokens[start..start + codes.len()].copy_from_slice(codes);
-            }
-        }
-        let data = TensorData::new(tokens, [rows.len(), levels, frames]);
-        Tensor::from_data(data, &self.device())
     }
 }

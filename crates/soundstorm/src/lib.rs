@@ -8,25 +8,33 @@
 
 mod condition;
 mod config;
+mod edit;
 mod embedding;
 mod error;
 mod evaluate;
 mod generate;
+mod generation;
+mod guidance;
 mod head;
 mod loss;
 mod model;
 mod preset;
+mod rank;
 
 pub use condition::{SemanticCondition, SemanticConditionConfig};
 pub use config::{Alignment, HeadKind, SemanticConfig, SemanticSource, SoundStormConfig};
+pub use edit::{EditError, EditRow, Region};
 pub use embedding::{LevelEmbedding, LevelEmbeddingConfig};
 pub use error::SoundStormError;
 pub use evaluate::LevelScore;
 pub use generate::{GenerateRow, Prompt, RowCodes};
+pub use generation::{BestOf, CriticInput, Generated, Generation, Ranking};
+pub use guidance::{Guidance, GuidanceCurve, GuidanceError};
 pub use head::{Head, HeadConfig, HeadProjection};
 pub use loss::TrainingBatch;
 pub use model::SoundStorm;
 pub use preset::Preset;
+pub use rank::ScoreRow;
 
 pub use soundstorm_codec as codec;
 pub use soundstorm_conformer as conformer;

@@ -1,4 +1,5 @@
-//! Pictures of audio, as PNG and SVG: waveform and spectrogram, a panel for each channel, over seconds.
+//! Pictures of audio, as PNG and SVG: waveform and spectrogram, a panel for each channel, over seconds; and maps of
+//! numbers over time.
 //!
 //! The text of an SVG is left to the viewer's fonts. A PNG's is drawn from a few figures and letters of our own, so
 //! that no font is needed.
@@ -7,6 +8,7 @@ mod axes;
 mod canvas;
 mod glyphs;
 mod heat;
+mod map;
 mod panel;
 mod png;
 mod spectrogram;
@@ -15,6 +17,7 @@ mod waveform;
 
 use std::path::Path;
 
+pub use map::{HeatMap, heat_map_bytes, write_heat_maps};
 use panel::Panel;
 
 use crate::{Audio, AudioError, Result, whole};
@@ -74,6 +77,24 @@ impl PictureSize {
     const LEAST: u32 = 200;
     /// More is a mistake, and much memory.
     const MOST: u32 = 20_000;
+
+    /// Whether so many panels of this size can be drawn.
+    fn check(self, what: &'static str, panels: usize) -> Result<()> {
+        let total = u64::from(self.height) * panels as u64;
+        let range = Self::LEAST..=Self::MOST;
+        if range.contains(&self.width) && self.height >= Self::LEAST && total <= Self::MOST.into() {
+            return Ok(());
+        }
+        Err(AudioError::Picture {
+            what,
+            detail: format!(
+                "{} by {total} pixels are not within {} and {}",
+                self.width,
+                Self::LEAST,
+                Self::MOST
+            ),
+        })
+    }
 }
 
 impl Default for PictureSize {
@@ -104,23 +125,11 @@ pub fn picture_bytes(
         Picture::Waveform => "the waveform",
         Picture::Spectrogram => "the spectrogram",
     };
-    let refuse = |detail: String| AudioError::Picture { what, detail };
     if audio.frames() == 0 {
-        return Err(refuse("there are no samples".into()));
+        let detail = "there are no samples".into();
+        return Err(AudioError::Picture { what, detail });
     }
-    let total = u64::from(size.height) * audio.channels.len() as u64;
-    let range = PictureSize::LEAST..=PictureSize::MOST;
-    if !range.contains(&size.width)
-        || size.height < PictureSize::LEAST
-        || total > PictureSize::MOST.into()
-    {
-        return Err(refuse(format!(
-            "{} by {total} pixels are not within {} and {}",
-            size.width,
-            PictureSize::LEAST,
-            PictureSize::MOST
-        )));
-    }
+    size.check(what, audio.channels.len())?;
     let panels: Vec<Panel> = audio
         .channels
         .iter()
@@ -129,11 +138,25 @@ pub fn picture_bytes(
             Picture::Spectrogram => spectrogram::panel(samples, audio.sample_rate, size.width),
         })
         .collect();
+    drawn(what, &panels, size, format)
+}
+
+/// Panels as the bytes of a file.
+fn drawn(
+    what: &'static str,
+    panels: &[Panel],
+    size: PictureSize,
+    format: PictureFormat,
+) -> Result<Vec<u8>> {
+    size.check(what, panels.len())?;
     let drawn = match format {
-        PictureFormat::Png => canvas::draw(&panels, size),
-        PictureFormat::Svg => svg::draw(&panels, size),
+        PictureFormat::Png => canvas::draw(panels, size),
+        PictureFormat::Svg => svg::draw(panels, size),
     };
-    drawn.map_err(|error| refuse(error.to_string()))
+    drawn.map_err(|error| AudioError::Picture {
+        what,
+        detail: error.to_string(),
+    })
 }
 
 /// Writes a picture of `audio`, PNG or SVG by the ending of the file's name. It appears whole or not at all.

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use soundstorm_audio::picture::{
-    Picture, PictureFormat, PictureSize, picture_bytes, write_picture,
+    HeatMap, Picture, PictureFormat, PictureSize, heat_map_bytes, picture_bytes, write_picture,
 };
 use soundstorm_audio::{Audio, AudioError};
 
@@ -286,4 +286,43 @@ fn the_ending_chooses_and_the_file_is_whole() {
         assert!(matches!(error, Err(AudioError::UnknownEnding { .. })));
     }
     assert_eq!(names(folder.path()), ["a.png", "b.SVG"]);
+}
+
+/// Two maps of two rows: the first half black over white, then the other way round.
+#[test]
+fn maps_stand_where_their_numbers_are() {
+    let (low, high) = (vec![0.0, 1.0], vec![1.0, 0.0]);
+    let map = |columns: Vec<Vec<f32>>| HeatMap {
+        seconds: 2.0,
+        rows: vec!["1".into(), "2".into()],
+        columns,
+    };
+    let maps = [map(vec![high.clone(), low.clone()]), map(vec![low, high])];
+    let bytes = heat_map_bytes(&maps, SIZE, PictureFormat::Png).unwrap();
+    let image = Image::of(&bytes);
+    assert_eq!((image.width, image.height), (431, 422));
+    let dark = |[red, green, blue]: [u8; 3]| (red, green, blue) == (0, 0, 4);
+    for (panel, expected) in [(0, [false, true]), (1, [true, false])] {
+        // A quarter and three quarters of the inside's width, a quarter of its height above the axis.
+        let y = 211 * panel + 14 + (211 - 32 - 28) * 3 / 4;
+        let inside = 431 - 100 - 28;
+        for (quarter, expected) in [1, 3].into_iter().zip(expected) {
+            let x = 100 + 14 + inside * quarter / 4;
+            assert_eq!(dark(image.at(x, y)), expected, "{panel} {quarter}");
+        }
+    }
+    let svg = heat_map_bytes(&maps, SIZE, PictureFormat::Svg).unwrap();
+    assert!(String::from_utf8(svg).unwrap().contains("image"));
+
+    let refused = |maps: &[HeatMap], size| {
+        let error = heat_map_bytes(maps, size, PictureFormat::Png).unwrap_err();
+        assert!(matches!(error, AudioError::Picture { .. }), "{error}");
+    };
+    refused(&[], SIZE);
+    refused(&[map(vec![])], SIZE);
+    refused(&[map(vec![vec![0.5]])], SIZE);
+    let mut timeless = maps[0].clone();
+    timeless.seconds = 0.0;
+    refused(&[timeless], SIZE);
+    refused(&maps, PictureSize { width: 199, ..SIZE });
 }

@@ -9,7 +9,14 @@ use soundstorm_audio::Audio;
 use soundstorm_codec::Codec;
 use soundstorm_runtime::Job;
 
-use super::{generate::encode_for_model, load, pair::check_pair, sampling};
+use super::{
+    generate::encode_for_model,
+    load,
+    pair::check_pair,
+    sampling,
+    sidecar::{self, Inputs},
+    trace::Trace,
+};
 use crate::{
     args::{Common, Convert},
     audio_io, codes_io, output,
@@ -33,6 +40,8 @@ impl Job for ConvertJob {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
         audio_io::format(&args.output, args.wav.wav_format)?;
+        sidecar::check(args.sampling.sidecar, &args.output)?;
+        sidecar::verify(args.sampling.from_sidecar.as_deref())?;
         let source = audio_io::read(&args.source)?;
         let codec = load::codec::<B>(&args.codec, &common, &device)?;
         let spec = codec.spec();
@@ -57,13 +66,27 @@ impl Job for ConvertJob {
             prompt: Some(Prompt { codes, semantic }),
         };
 
-        let options = sampling::options(&args.sampling, &config);
+        let asked = sampling::asked(&args.sampling, &config)?;
+        let length = row.prompt.as_ref().map_or(0, Prompt::frames) + words.len();
         let mut progress = Progress::new("converting", common.quiet);
-        let mut generated = model.generate(&[row], &options, |info| {
-            progress.at(info.passes_done, info.passes);
-        })?;
+        let mut trace = args
+            .sampling
+            .trace_picture
+            .as_ref()
+            .map(|_| Trace::default());
+        let mut passes = 0;
+        let mut observe = sampling::observer::<B>(&mut progress, &mut trace);
+        let mut generated = model
+            .generation(&asked.options)
+            .with_guidance(asked.guidance)
+            .with_observer(|pass| {
+                passes += 1;
+                observe(pass)
+            })
+            .generate(&[row])?;
+        drop(observe);
         drop(progress);
-        let mut levels = generated.remove(0);
+        let mut levels = generated.codes.remove(0);
         levels.insert(0, words);
         // At the loudness of the source, where a codec keeps it apart from the codes.
         let waveform = codec.decode_scaled(codes_io::row_tensor::<B>(&levels, &device), scales)?;
@@ -73,6 +96,18 @@ impl Job for ConvertJob {
         }
         let converted = fit(&converted.resample(source.sample_rate)?, source.frames())?;
         audio_io::write(&args.output, &converted, args.wav.wav_format)?;
+        if let (Some(path), Some(trace)) = (&args.sampling.trace_picture, &trace) {
+            trace.write(path, &[length], spec.frame_rate())?;
+        }
+        if args.sampling.sidecar {
+            let inputs = Inputs::default()
+                .folder(&args.model, &common)?
+                .folder(&args.codec, &common)?
+                .file(Some(&args.source))
+                .file(Some(&args.prompt));
+            let written = [args.output.clone()];
+            sidecar::write(&args.output, &written, inputs, &common, &asked, passes)?;
+        }
         if common.json {
             return output::json(&serde_json::json!({
                 "output": args.output,

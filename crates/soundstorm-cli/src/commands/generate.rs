@@ -1,21 +1,30 @@
 //! `soundstorm generate`: codes or audio from a model.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::backend::Backend;
-use soundstorm::{GenerateRow, Prompt, RowCodes, SoundStormConfig, maskgit::row_seed};
+use soundstorm::{GenerateRow, Prompt, Ranking, RowCodes, SoundStormConfig, maskgit::row_seed};
 use soundstorm_codec::{AnyCodec, Codec, CodecSpec};
-use soundstorm_hub::{CodesFile, CodesMetadata};
 use soundstorm_runtime::{DTypeArg, Job};
 
-use super::{load, pair::check_pair, sampling};
+use super::{
+    load,
+    made::Made,
+    pair::check_pair,
+    sampling,
+    sidecar::{self, Inputs},
+    trace::Trace,
+};
 use crate::{
     args::{Common, Generate},
     audio_io, codes_io, output,
     progress::Progress,
     usage::usage,
 };
+
+/// Parts in which candidates are scored: two passes a level.
+const SCORED_IN: usize = 2;
 
 pub(crate) fn run(args: Generate, common: Common) -> Result<()> {
     check(&args)?;
@@ -35,6 +44,15 @@ fn check(args: &Generate) -> Result<()> {
     if args.batch == 0 {
         return Err(usage("--batch 0 generates nothing"));
     }
+    if args.best_of == 0 {
+        return Err(usage("--best-of 0 leaves none to take"));
+    }
+    if args.best_of > 1 && args.sampling.trace_picture.is_some() {
+        return Err(usage(
+            "--trace-picture draws one generation, not --best-of several",
+        ));
+    }
+    sidecar::check(args.sampling.sidecar, &args.output)?;
     if args.batch > 1 && args.output == Path::new("-") {
         return Err(usage(
             "standard output takes one row, not --batch of several",
@@ -69,6 +87,7 @@ impl Job for GenerateJob {
     fn run<B: Backend>(self, device: B::Device) -> Result<()> {
         let Self { args, common } = self;
         common.dtype.check::<B>(&device)?;
+        sidecar::verify(args.sampling.from_sidecar.as_deref())?;
         let (config, model) = load::model::<B>(&args.model, &common, &device)?;
         let codec = match &args.codec {
             Some(location) => Some(load::codec::<B>(location, &common, &device)?),
@@ -78,30 +97,73 @@ impl Job for GenerateJob {
             check_pair(&config, &codec.spec())?;
         }
 
-        let options = sampling::options(&args.sampling, &config);
+        let asked = sampling::asked(&args.sampling, &config)?;
         let rows = rows(&args, &common, &config, codec.as_ref(), &device)?;
+        let spec = codec.as_ref().map(Codec::spec);
+        let rate = match &args.sampling.trace_picture {
+            Some(_) => Some(frame_rate(&config, spec.as_ref(), "--trace-picture")?),
+            None => None,
+        };
         let semantic: Option<Vec<Vec<i64>>> = rows.iter().map(|row| row.semantic.clone()).collect();
         let mut progress = Progress::new("generating", common.quiet);
-        let codes = model.generate(&rows, &options, |info| {
-            progress.at(info.passes_done, info.passes);
-        })?;
+        let mut trace = rate.map(|_| Trace::default());
+        let mut passes = 0;
+        let mut observe = sampling::observer::<B>(&mut progress, &mut trace);
+        let generation = model
+            .generation(&asked.options)
+            .with_guidance(asked.guidance)
+            .with_observer(|pass| {
+                passes += 1;
+                observe(pass)
+            });
+        let (codes, rankings) = match args.best_of {
+            1 => (generation.generate(&rows)?.codes, Vec::new()),
+            candidates => {
+                let best = generation.best_of(&rows, candidates, SCORED_IN)?;
+                (best.generated.codes, best.rankings)
+            }
+        };
+        drop(observe);
         drop(progress);
 
         let frames = codes[0][0].len();
+        let made = Made {
+            config: &config,
+            codes: &codes,
+            semantic: semantic.as_deref(),
+            seed: common.seed,
+        };
         let written = match codes_io::is_codes(&args.output) {
-            true => {
-                let spec = codec.as_ref().map(Codec::spec);
-                write_codes(&args, &common, &config, &codes, semantic, spec)?;
-                vec![serde_json::json!({ "output": args.output })]
-            }
+            true => made.write_codes(&args.output, spec)?,
             false => {
                 let codec = codec.context("audio needs --codec")?;
-                write_audio::<B>(&args, &config, &codec, &codes, semantic.as_deref(), &device)?
+                made.write_audio::<B>(&args.output, &codec, None, args.wav.wav_format, &device)?
             }
         };
+        if let (Some(path), Some(trace), Some(rate)) = (&args.sampling.trace_picture, &trace, rate)
+        {
+            let lengths = rows
+                .iter()
+                .zip(&codes)
+                .map(|(row, codes)| row.prompt.as_ref().map_or(0, Prompt::frames) + codes[0].len());
+            trace.write(path, &lengths.collect::<Vec<_>>(), rate)?;
+        }
+        if args.sampling.sidecar {
+            let mut inputs = Inputs::default()
+                .folder(&args.model, &common)?
+                .file(args.semantic.as_deref())
+                .file(args.prompt.as_deref());
+            if let Some(codec) = &args.codec {
+                inputs = inputs.folder(codec, &common)?;
+            }
+            let written: Vec<PathBuf> = written.iter().map(|file| file.path.clone()).collect();
+            sidecar::write(&args.output, &written, inputs, &common, &asked, passes)?;
+        }
+        let rankings: Vec<_> = rankings.iter().map(ranking_json).collect();
         if common.json {
             return output::json(&serde_json::json!({
                 "rows": written,
+                "candidates": rankings,
                 "batch": codes.len(),
                 "levels": config.levels(),
                 "frames": frames,
@@ -110,6 +172,14 @@ impl Job for GenerateJob {
         }
         Ok(())
     }
+}
+
+fn ranking_json(ranking: &Ranking) -> serde_json::Value {
+    serde_json::json!({
+        "best": ranking.best,
+        "seeds": ranking.seeds,
+        "scores": ranking.scores,
+    })
 }
 
 /// A recording as a model's prompt: its codes, split where the model takes the
@@ -163,21 +233,32 @@ fn rows<B: Backend>(
         .collect())
 }
 
-/// Frames of a number of seconds, rounded up, at the codec's rate or at the one
-/// that the model's configuration tells.
+/// Frames of a number of seconds, rounded up.
 fn frames_of(seconds: f64, config: &SoundStormConfig, spec: Option<CodecSpec>) -> Result<usize> {
-    let rate = match (spec, &config.semantic) {
-        (Some(spec), _) => spec.frame_rate(),
-        (None, Some(semantic)) => {
-            f64::from(semantic.acoustic_sample_rate) / f64::from(semantic.acoustic_hop)
-        }
-        (None, None) => {
-            return Err(usage(
-                "--seconds needs --codec, which tells the frame rate; or give --frames",
-            ));
-        }
-    };
+    let rate = frame_rate(config, spec.as_ref(), "--seconds")?;
     Ok((seconds * rate).ceil().max(1.0) as usize)
+}
+
+/// Frames of a second, at the codec's rate or at the one that the model's configuration tells.
+pub(super) fn frame_rate(
+    config: &SoundStormConfig,
+    spec: Option<&CodecSpec>,
+    option: &str,
+) -> Result<f64> {
+    match (spec, &config.semantic) {
+        (Some(spec), _) => Ok(spec.frame_rate()),
+        (None, Some(semantic)) => {
+            Ok(f64::from(semantic.acoustic_sample_rate) / f64::from(semantic.acoustic_hop))
+        }
+        (None, None) => Err(usage(format!(
+            "{option} needs --codec, which tells the frame rate{}",
+            if option == "--seconds" {
+                "; or give --frames"
+            } else {
+                ""
+            }
+        ))),
+    }
 }
 
 /// One row of semantic tokens for all, or one for each.
@@ -229,78 +310,4 @@ fn prompt<B: Backend>(
         path.display()
     );
     Ok(Prompt { codes, semantic })
-}
-
-fn write_codes(
-    args: &Generate,
-    common: &Common,
-    config: &SoundStormConfig,
-    codes: &[RowCodes],
-    semantic: Option<Vec<Vec<i64>>>,
-    spec: Option<CodecSpec>,
-) -> Result<()> {
-    let mut file = CodesFile::new(codes_io::array(codes)?);
-    file.semantic = match &semantic {
-        Some(rows) => Some(codes_io::semantic_array(rows)?),
-        None => None,
-    };
-    file.metadata = CodesMetadata {
-        codec: spec.as_ref().map(|spec| spec.name.clone()),
-        sample_rate: spec.as_ref().map(|spec| spec.sample_rate),
-        hop: spec.as_ref().map(|spec| spec.hop),
-        channels: spec.as_ref().map(|spec| spec.channels),
-        seed: Some(common.seed),
-        ..CodesMetadata::default()
-    };
-    if semantic.is_some() {
-        let source = match codes_io::takes_first_level(config) {
-            true => codes_io::CODEC_LEVEL_1,
-            false => "external",
-        };
-        let key = codes_io::SEMANTIC_SOURCE.to_owned();
-        file.metadata.other.insert(key, source.to_owned());
-    }
-    file.write(&args.output)?;
-    tracing::info!(
-        "{} rows x {} levels x {} frames in {}",
-        codes.len(),
-        config.levels(),
-        codes[0][0].len(),
-        args.output.display()
-    );
-    Ok(())
-}
-
-fn write_audio<B: Backend>(
-    args: &Generate,
-    config: &SoundStormConfig,
-    codec: &AnyCodec<B>,
-    codes: &[RowCodes],
-    semantic: Option<&[Vec<i64>]>,
-    device: &B::Device,
-) -> Result<Vec<serde_json::Value>> {
-    let spec = codec.spec();
-    let mut written = Vec::new();
-    for (index, row) in codes.iter().enumerate() {
-        let mut levels = row.clone();
-        if let (true, Some(semantic)) = (codes_io::takes_first_level(config), semantic) {
-            // Frames that the tokens do not reach have no first level to decode.
-            let frames = levels[0].len().min(semantic[index].len());
-            for codes in &mut levels {
-                codes.truncate(frames);
-            }
-            levels.insert(0, semantic[index][..frames].to_vec());
-        }
-        let waveform = codec.decode(codes_io::row_tensor::<B>(&levels, device))?;
-        let audio = audio_io::from_tensor(&waveform, 0, None, &spec)?;
-        let path = audio_io::row_path(&args.output, index, codes.len());
-        audio_io::write(&path, &audio, args.wav.wav_format)?;
-        tracing::info!("{:.2} s in {}", audio.seconds(), path.display());
-        written.push(serde_json::json!({
-            "output": path,
-            "samples": audio.frames(),
-            "sample_rate": audio.sample_rate,
-        }));
-    }
-    Ok(written)
 }

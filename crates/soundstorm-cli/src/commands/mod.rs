@@ -7,6 +7,7 @@ mod completions;
 mod convert;
 mod decode;
 mod doctor;
+pub(crate) mod edit;
 mod encode;
 mod eval;
 mod generate;
@@ -14,9 +15,12 @@ mod import;
 mod info;
 mod init;
 mod load;
+mod made;
 mod pair;
 mod plot;
-mod sampling;
+pub(crate) mod sampling;
+pub(crate) mod sidecar;
+mod trace;
 
 use anyhow::Result;
 
@@ -30,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Decode(args) => decode::run(args, common),
         Command::Generate(args) => generate::run(args, common),
         Command::Convert(args) => convert::run(args, common),
+        Command::Edit(args) => edit::run(args, common),
         Command::Eval(args) => eval::run(args, common),
         Command::Compare(args) => compare::run(&args, &common),
         Command::Plot(args) => plot::run(&args, &common),

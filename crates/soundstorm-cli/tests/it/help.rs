@@ -11,6 +11,7 @@ fn every_command_explains_itself() {
         "decode",
         "generate",
         "convert",
+        "edit",
         "eval",
         "compare",
         "plot",

@@ -146,6 +146,26 @@ fn senseless_options() {
             got: 1.5
         }
     );
+    assert_eq!(
+        refused(DecodeOptions {
+            schedule: Schedule::custom(|p| p * 0.5),
+            steps: vec![4],
+            ..Default::default()
+        }),
+        OptionsError::ScheduleRises {
+            progress: 0.5,
+            before: 0.125,
+            got: 0.25
+        }
+    );
+    assert_eq!(
+        refused(DecodeOptions {
+            top_p: Some(f64::NAN),
+            ..Default::default()
+        })
+        .to_string(),
+        "top_p: expected a share within (0, 1], got NaN"
+    );
 }
 
 #[test]
@@ -211,17 +231,13 @@ fn logits_that_are_no_distribution() {
         let infinite = |t: &[Vec<i64>], l: usize, c: usize| spoiled(t, l, c, &[f32::INFINITY]);
         let nothing =
             |t: &[Vec<i64>], l: usize, c: usize| spoiled(t, l, c, &[f32::NEG_INFINITY; 5]);
-        for script in [nan, infinite, nothing] {
+        let (level, step, row) = (1, 4, 1);
+        for script in [nan, infinite] {
             let error = run(&inputs, 5, &options(greedy), script).unwrap_err();
-            assert_eq!(
-                error,
-                DecodeError::NotFinite {
-                    level: 1,
-                    step: 4,
-                    row: 1
-                }
-            );
+            assert_eq!(error, DecodeError::NotFinite { level, step, row });
         }
+        let error = run(&inputs, 5, &options(greedy), nothing).unwrap_err();
+        assert_eq!(error, DecodeError::NoCode { level, step, row });
         // One code banned is a distribution.
         let banned = |t: &[Vec<i64>], l: usize, c: usize| spoiled(t, l, c, &[f32::NEG_INFINITY]);
         run(&inputs, 5, &options(greedy), banned).unwrap();

@@ -4,6 +4,7 @@
 
 mod errors;
 mod golden;
+mod observer;
 mod properties;
 mod sampling;
 mod support;

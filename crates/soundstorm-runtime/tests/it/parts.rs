@@ -7,7 +7,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 use soundstorm_codec::{LstmConfig, PaddedConv1dConfig, TrimmedConvTranspose1dConfig};
 use soundstorm_conformer::{ConformerConfig, ValueResidual};
-use soundstorm_maskgit::{DecodeOptions, DecodeRow, decode};
+use soundstorm_maskgit::{Confidence, DecodeOptions, DecodeRow, Order, Remask, Remdm, decode};
 use soundstorm_runtime::{DeviceArg, Job, Selected, select, testing};
 
 use crate::agree::noise;
@@ -77,21 +77,59 @@ impl Job for Parts {
         );
 
         let logits = tensor::<B, 3>([1, 37, 19], 11, &device) * 4.0;
-        let tokens = Tensor::<B, 3, Int>::full([1, 2, 37], 19, &device);
         let rows = [DecodeRow {
             frames: 37,
             seed: 13,
         }];
-        let options = DecodeOptions {
-            steps: vec![4, 1],
-            top_k: Some(7),
-            ..Default::default()
-        };
-        let net = |_, _| Ok::<_, Infallible>(logits.clone());
-        let tokens = decode(tokens, &rows, 19, &options, net, |_| ()).unwrap();
-        say("decoding", tokens.float());
+        for (name, options) in decodes() {
+            let tokens = Tensor::<B, 3, Int>::full([1, 2, 37], 19, &device);
+            let net = |_, _| Ok::<_, Infallible>(logits.clone());
+            let tokens = decode(tokens, &rows, 19, &options, net, |_| ()).unwrap();
+            say(name, tokens.float());
+        }
         outputs
     }
+}
+
+/// Decodes that use each part of the sampler.
+fn decodes() -> [(&'static str, DecodeOptions); 5] {
+    let plain = DecodeOptions {
+        steps: vec![4, 1],
+        top_k: Some(7),
+        ..Default::default()
+    };
+    let filtered = DecodeOptions {
+        temperature: 1.3,
+        top_p: Some(0.8),
+        typical: Some(0.7),
+        confidence: Confidence::Margin,
+        ..plain.clone()
+    };
+    let exchanged = DecodeOptions {
+        remask: Remask::LeastConfident,
+        span: 3,
+        ..plain.clone()
+    };
+    let drawn = DecodeOptions {
+        remask: Remask::Cap(Remdm {
+            eta: 0.4,
+            by_confidence: true,
+        }),
+        order: Order::VanDerCorput,
+        ..plain.clone()
+    };
+    let bounded = DecodeOptions {
+        entropy_budget: Some(9.0),
+        confidence: Confidence::Entropy,
+        ..plain.clone()
+    };
+    [
+        ("decoding", plain),
+        ("decoding with filters", filtered),
+        ("decoding in spans, masking again", exchanged),
+        ("decoding in order, masking at random", drawn),
+        ("decoding by entropy", bounded),
+    ]
 }
 
 fn same(selected: &Selected) {

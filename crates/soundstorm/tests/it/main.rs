@@ -6,4 +6,5 @@ mod counts;
 mod evaluate;
 mod generate;
 mod loss;
+mod options;
 mod support;
