@@ -228,3 +228,23 @@ fn the_ending_chooses_and_the_file_is_whole() {
     }
     assert_eq!(names(folder.path()), ["a.flac", "a.wav"]);
 }
+
+/// Bytes 12 to 17: the smallest and the largest frame.
+#[test]
+fn the_header_tells_how_large_frames_are() {
+    const HEADER: usize = 42;
+    let sizes = |samples: Vec<i32>| {
+        let bytes = flac_bytes(&audio(16_000, 16, vec![samples]), FlacFormat::Pcm16).unwrap();
+        let number = |at: usize| {
+            let bytes = bytes[at..at + 3].iter();
+            bytes.fold(0, |number, &byte| number << 8 | usize::from(byte))
+        };
+        (number(12), number(15), bytes.len() - HEADER)
+    };
+    let loud = mixture(4096, 16, 7);
+    let (least, most, one) = sizes(loud.clone());
+    assert_eq!((least, most), (one, one));
+    let (least, most, both) = sizes([loud, vec![0; 4096]].concat());
+    assert_eq!((least, most), (both - one, one));
+    assert!(least < most);
+}
