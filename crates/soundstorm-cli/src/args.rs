@@ -147,7 +147,7 @@ pub(crate) enum WavFormatArg {
     F32,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Generate {
     /// Folder of the model, or hf:owner/name@revision
     #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
@@ -179,8 +179,21 @@ pub(crate) struct Generate {
     pub(crate) sampling: Sampling,
     /// Audio file (.wav or .flac, or - for standard output) or codes file
     /// (.safetensors)
-    #[arg(short, long, value_name = "OUT")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "OUT", required_unless_present = "manifest")]
+    pub(crate) output: Option<PathBuf>,
+    /// Many outputs by one model: a file with a line of JSON for each, as {"output": "a.wav",
+    /// "semantic": "a.safetensors", "prompt": "b.wav", "seconds": 3, "frames": 7, "seed": 1}, of
+    /// which the output is needed. What became of each is written to FILE.status, and those that are
+    /// done are not done again
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "output", "semantic", "prompt", "seconds", "frames", "trace_picture", "sidecar",
+            "from_sidecar",
+        ]
+    )]
+    pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) wav: Wav,
 }

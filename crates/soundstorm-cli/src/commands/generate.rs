@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::backend::Backend;
-use soundstorm::{GenerateRow, Prompt, Ranking, RowCodes, SoundStormConfig, maskgit::row_seed};
+use soundstorm::{
+    GenerateRow, Prompt, Ranking, RowCodes, SoundStorm, SoundStormConfig, maskgit::row_seed,
+};
 use soundstorm_codec::{AnyCodec, Codec, CodecSpec};
 use soundstorm_runtime::{DTypeArg, Job};
 
 use super::{
     load,
     made::Made,
+    manifest::Manifest,
     pair::check_pair,
-    sampling,
+    sampling::{self, Asked},
     sidecar::{self, Inputs},
     trace::Trace,
 };
@@ -27,65 +30,48 @@ use crate::{
 const SCORED_IN: usize = 2;
 
 pub(crate) fn run(args: Generate, common: Common) -> Result<()> {
-    check(&args)?;
+    let work = match (&args.manifest, &args.output) {
+        (Some(manifest), _) => Work::Many(Manifest::read(manifest, &args, &common)?),
+        (None, Some(output)) => {
+            let call = Call {
+                output: output.clone(),
+                args: args.clone(),
+                common: common.clone(),
+            };
+            call.check()?;
+            Work::One(call)
+        }
+        (None, None) => return Err(usage("give -o or --manifest")),
+    };
     let device = common.device;
-    soundstorm_runtime::run(&device, GenerateJob { args, common })?
+    let job = GenerateJob { args, common, work };
+    soundstorm_runtime::run(&device, job)?
 }
 
-/// What is wrong with the call, before any file is opened.
-fn check(args: &Generate) -> Result<()> {
-    let to_codes = codes_io::is_codes(&args.output);
-    if !to_codes && args.codec.is_none() {
-        return Err(usage(format!(
-            "{} is audio, which needs --codec; name it .safetensors to write codes",
-            args.output.display()
-        )));
-    }
-    if args.batch == 0 {
-        return Err(usage("--batch 0 generates nothing"));
-    }
-    if args.best_of == 0 {
-        return Err(usage("--best-of 0 leaves none to take"));
-    }
-    if args.best_of > 1 && args.sampling.trace_picture.is_some() {
-        return Err(usage(
-            "--trace-picture draws one generation, not --best-of several",
-        ));
-    }
-    sidecar::check(args.sampling.sidecar, &args.output)?;
-    if args.batch > 1 && args.output == Path::new("-") {
-        return Err(usage(
-            "standard output takes one row, not --batch of several",
-        ));
-    }
-    if args.frames == Some(0)
-        || args
-            .seconds
-            .is_some_and(|seconds| !(seconds > 0.0 && seconds < 1e6))
-    {
-        return Err(usage(
-            "--frames and --seconds are above zero, and seconds below a million",
-        ));
-    }
-    if args.frames.is_none() && args.seconds.is_none() && args.semantic.is_none() {
-        return Err(usage("how much? give --seconds, --frames or --semantic"));
-    }
-    if !to_codes {
-        audio_io::format(&args.output, args.wav.wav_format)?;
-    }
-    Ok(())
+/// What is to be generated.
+enum Work {
+    One(Call),
+    Many(Manifest),
+}
+
+/// One output, and what was asked for.
+pub(super) struct Call {
+    pub(super) output: PathBuf,
+    pub(super) args: Generate,
+    pub(super) common: Common,
 }
 
 struct GenerateJob {
     args: Generate,
     common: Common,
+    work: Work,
 }
 
 impl Job for GenerateJob {
     type Output = Result<()>;
 
     fn run<B: Backend>(self, device: B::Device) -> Result<()> {
-        let Self { args, common } = self;
+        let Self { args, common, work } = self;
         common.dtype.check::<B>(&device)?;
         sidecar::verify(args.sampling.from_sidecar.as_deref())?;
         let (config, model) = load::model::<B>(&args.model, &common, &device)?;
@@ -96,12 +82,109 @@ impl Job for GenerateJob {
         if let Some(codec) = &codec {
             check_pair(&config, &codec.spec())?;
         }
-
         let asked = sampling::asked(&args.sampling, &config)?;
-        let rows = rows(&args, &common, &config, codec.as_ref(), &device)?;
-        let spec = codec.as_ref().map(Codec::spec);
+        let loaded = Loaded {
+            config,
+            model,
+            codec,
+            asked,
+            device,
+        };
+        match work {
+            Work::One(call) => {
+                let report = loaded.make(&call)?;
+                match common.json {
+                    true => output::json(&report),
+                    false => Ok(()),
+                }
+            }
+            Work::Many(manifest) => {
+                let report = manifest.run(|call| loaded.make(call))?;
+                if common.json {
+                    output::json(&report)?;
+                }
+                report.outcome()
+            }
+        }
+    }
+}
+
+/// A model and a codec, ready to generate.
+struct Loaded<B: Backend> {
+    config: SoundStormConfig,
+    model: SoundStorm<B>,
+    codec: Option<AnyCodec<B>>,
+    asked: Asked,
+    device: B::Device,
+}
+
+impl Call {
+    /// What is wrong with the call, before any file is opened.
+    pub(super) fn check(&self) -> Result<()> {
+        let Self { args, output, .. } = self;
+        let to_codes = codes_io::is_codes(output);
+        if !to_codes && args.codec.is_none() {
+            return Err(usage(format!(
+                "{} is audio, which needs --codec; name it .safetensors to write codes",
+                output.display()
+            )));
+        }
+        if args.batch == 0 {
+            return Err(usage("--batch 0 generates nothing"));
+        }
+        if args.best_of == 0 {
+            return Err(usage("--best-of 0 leaves none to take"));
+        }
+        if args.best_of > 1 && args.sampling.trace_picture.is_some() {
+            return Err(usage(
+                "--trace-picture draws one generation, not --best-of several",
+            ));
+        }
+        sidecar::check(args.sampling.sidecar, output)?;
+        if args.batch > 1 && output == Path::new("-") {
+            return Err(usage(
+                "standard output takes one row, not --batch of several",
+            ));
+        }
+        if args.frames == Some(0)
+            || args
+                .seconds
+                .is_some_and(|seconds| !(seconds > 0.0 && seconds < 1e6))
+        {
+            return Err(usage(
+                "--frames and --seconds are above zero, and seconds below a million",
+            ));
+        }
+        if args.frames.is_none() && args.seconds.is_none() && args.semantic.is_none() {
+            return Err(usage("how much? give --seconds, --frames or --semantic"));
+        }
+        if !to_codes {
+            audio_io::format(output, args.wav.wav_format)?;
+        }
+        Ok(())
+    }
+}
+
+impl<B: Backend> Loaded<B> {
+    /// Generates and writes one output; what was written.
+    fn make(&self, call: &Call) -> Result<serde_json::Value> {
+        let Self {
+            config,
+            model,
+            asked,
+            device,
+            ..
+        } = self;
+        let codec = self.codec.as_ref();
+        let Call {
+            output,
+            args,
+            common,
+        } = call;
+        let rows = rows(args, common, config, codec, device)?;
+        let spec = codec.map(Codec::spec);
         let rate = match &args.sampling.trace_picture {
-            Some(_) => Some(frame_rate(&config, spec.as_ref(), "--trace-picture")?),
+            Some(_) => Some(frame_rate(config, spec.as_ref(), "--trace-picture")?),
             None => None,
         };
         let semantic: Option<Vec<Vec<i64>>> = rows.iter().map(|row| row.semantic.clone()).collect();
@@ -126,18 +209,17 @@ impl Job for GenerateJob {
         drop(observe);
         drop(progress);
 
-        let frames = codes[0][0].len();
         let made = Made {
-            config: &config,
+            config,
             codes: &codes,
             semantic: semantic.as_deref(),
             seed: common.seed,
         };
-        let written = match codes_io::is_codes(&args.output) {
-            true => made.write_codes(&args.output, spec)?,
+        let written = match codes_io::is_codes(output) {
+            true => made.write_codes(output, spec)?,
             false => {
                 let codec = codec.context("audio needs --codec")?;
-                made.write_audio::<B>(&args.output, &codec, None, args.wav.wav_format, &device)?
+                made.write_audio::<B>(output, codec, None, args.wav.wav_format, device)?
             }
         };
         if let (Some(path), Some(trace), Some(rate)) = (&args.sampling.trace_picture, &trace, rate)
@@ -150,27 +232,24 @@ impl Job for GenerateJob {
         }
         if args.sampling.sidecar {
             let mut inputs = Inputs::default()
-                .folder(&args.model, &common)?
+                .folder(&args.model, common)?
                 .file(args.semantic.as_deref())
                 .file(args.prompt.as_deref());
             if let Some(codec) = &args.codec {
-                inputs = inputs.folder(codec, &common)?;
+                inputs = inputs.folder(codec, common)?;
             }
             let written: Vec<PathBuf> = written.iter().map(|file| file.path.clone()).collect();
-            sidecar::write(&args.output, &written, inputs, &common, &asked, passes)?;
+            sidecar::write(output, &written, inputs, common, asked, passes)?;
         }
         let rankings: Vec<_> = rankings.iter().map(ranking_json).collect();
-        if common.json {
-            return output::json(&serde_json::json!({
-                "rows": written,
-                "candidates": rankings,
-                "batch": codes.len(),
-                "levels": config.levels(),
-                "frames": frames,
-                "seed": common.seed,
-            }));
-        }
-        Ok(())
+        Ok(serde_json::json!({
+            "rows": written,
+            "candidates": rankings,
+            "batch": codes.len(),
+            "levels": config.levels(),
+            "frames": codes[0][0].len(),
+            "seed": common.seed,
+        }))
     }
 }
 

@@ -16,6 +16,7 @@ mod info;
 mod init;
 mod load;
 mod made;
+mod manifest;
 mod pair;
 mod plot;
 pub(crate) mod sampling;

@@ -274,3 +274,71 @@ fn edits_and_conversions_have_sidecars_too() {
     bench.ok(&["convert", "--from-sidecar=c.wav.json", "-o", "d.wav"]);
     assert_eq!(read("c.wav"), read("d.wav"));
 }
+
+/// Items that fail do not stop others; those that are done are not done again, unless they changed.
+#[test]
+fn a_manifest_goes_on_where_it_stopped() {
+    let (bench, codec, model) = bench();
+    let manifest = |lines: &[&str]| {
+        std::fs::write(bench.path("jobs.jsonl"), lines.join("\n")).unwrap();
+    };
+    let run = |expect: [usize; 3]| {
+        let call = [
+            "generate",
+            "--model",
+            model,
+            "--codec",
+            codec,
+            "--steps",
+            "2,1",
+            "--manifest",
+            "jobs.jsonl",
+            "--json",
+        ];
+        let output = bench.run(&call);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let of = |name: &str| report[name].as_u64().unwrap() as usize;
+        assert_eq!(["done", "skipped", "failed"].map(of), expect);
+        assert_eq!(output.status.code(), Some(i32::from(expect[2] > 0)));
+    };
+    let first = r#"{"output": "a.wav", "semantic": "in.safetensors", "seed": 3}"#;
+    let missing = r#"{"output": "b.wav", "semantic": "none.safetensors"}"#;
+    let third = r#"{"output": "c.safetensors", "semantic": "in.safetensors", "frames": 7}"#;
+    manifest(&[first, missing, "", third]);
+    run([2, 0, 1]);
+    let single = [&generate(model, codec)[..7], &["--steps", "2,1"]].concat();
+    bench.ok(&[&single[..], &["--seed", "3", "-o", "x.wav"]].concat());
+    let read = |name: &str| std::fs::read(bench.path(name)).unwrap();
+    assert_eq!(read("a.wav"), read("x.wav"));
+    assert_eq!(bench.codes("c.safetensors").0, [1, LEVELS - 1, 7]);
+    let status = String::from_utf8(read("jobs.jsonl.status")).unwrap();
+    assert_eq!(status.lines().count(), 3);
+    assert!(status.lines().nth(1).unwrap().contains("none.safetensors"));
+
+    // The failed one is tried again, and works; one output is gone, and one item has changed.
+    std::fs::copy(bench.path("in.safetensors"), bench.path("none.safetensors")).unwrap();
+    run([1, 2, 0]);
+    std::fs::remove_file(bench.path("c.safetensors")).unwrap();
+    manifest(&[&first.replace('3', "4"), missing, third]);
+    run([2, 1, 0]);
+    assert_ne!(read("a.wav"), read("x.wav"));
+
+    let refuse = |lines: &[&str], words: &str| {
+        manifest(lines);
+        let call = [
+            "generate",
+            "--model",
+            model,
+            "--codec",
+            codec,
+            "--manifest",
+            "jobs.jsonl",
+        ];
+        let (_, error) = bench.fails(&call);
+        assert!(error.contains("line") && error.contains(words), "{error}");
+    };
+    refuse(&[r#"{"output": "a.wav", "frame": 3}"#], "frame");
+    refuse(&[first, first], "a.wav");
+    refuse(&[r#"{"output": "a.wav"}"#], "how much");
+    refuse(&["nonsense"], "line 1");
+}

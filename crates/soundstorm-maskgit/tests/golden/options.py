@@ -279,6 +279,8 @@ if __name__ == "__main__":
         case("remdm, rescaled", rows, 13, steps=steps, schedule="linear", remask={"rescale": {"eta": 0.75}}),
         case("remdm, by confidence", rows, 13, steps=steps, order="random",
              remask={"cap": {"eta": 0.5, "by_confidence": True}}),
+        case("remdm, by confidence, long", [(row_seed(5, 0), masked(1, 61, 13))], 13, steps=[7],
+             remask={"cap": {"eta": 0.5, "by_confidence": True}}),
         case("entropy budget", rows, 13, steps=[9, 3], entropy_budget=4.0, confidence_noise=0.0),
         case("no entropy", rows, 13, steps=[5, 2], entropy_budget=0.0, order="random"),
     ]

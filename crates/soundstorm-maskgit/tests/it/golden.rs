@@ -72,7 +72,7 @@ fn decodes() {
 #[test]
 fn decodes_with_options() {
     let golden: Golden = serde_json::from_str(include_str!("../golden/options.json")).unwrap();
-    assert_eq!(golden.cases.len(), 21);
+    assert_eq!(golden.cases.len(), 22);
     golden.cases.iter().for_each(check);
     // All in one batch, each row with its own options.
     for part in golden.cases.chunks(7) {
