@@ -216,3 +216,6 @@ impl<B: Backend> BlockModulations<B> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

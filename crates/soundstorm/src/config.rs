@@ -239,7 +239,7 @@ impl SoundStormConfig {
             Some(format!("{name}: {problem}"))
         };
         let of_critic = || match self.critic.as_ref()? {
-            CriticConfig::SelfCritic => None,
+            CriticConfig::SelfCritic {} => None,
             CriticConfig::Token { conformer } => of_conformer("critic.conformer", conformer),
         };
         // A section that is wrong makes a conformer wrong that is conditioned by it.

@@ -70,7 +70,7 @@ impl SoundStormConfig {
             head: HeadConfig::new(dim, self.levels(), self.codebook_size)
                 .with_projected(self.head == HeadKind::Projected)
                 .init(device),
-            critic: (self.critic == Some(CriticConfig::SelfCritic)).then(|| {
+            critic: (self.critic == Some(CriticConfig::SelfCritic {})).then(|| {
                 // Heads with projections tell levels apart before the score.
                 let outputs = match self.head {
                     HeadKind::Dense => self.levels(),

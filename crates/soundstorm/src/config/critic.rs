@@ -9,7 +9,7 @@ use soundstorm_conformer::ConformerConfig;
 pub enum CriticConfig {
     /// A head on the generator itself (SCRIPT, NAACL 2021), as soundstorm-pytorch has it.
     #[serde(rename = "self")]
-    SelfCritic,
+    SelfCritic {},
     /// A network of its own (Token-Critic, arXiv 2209.04439), conditioned on the same.
     Token {
         /// Its conformer.

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod conditions;
 mod counts;
 mod evaluate;
 mod generate;
 mod loss;
+mod overfit;
 mod support;
+mod training;
