@@ -62,7 +62,9 @@ impl Fixture {
         };
         match (self, seed) {
             (_, None) => {}
-            (Self::Soundstorm | Self::SoundstormCritic, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
+            (Self::Soundstorm | Self::SoundstormCritic, Some(seed)) => {
+                words.extend(["--seed".into(), seed.to_string()])
+            }
             (Self::SpeechTokenizer | Self::Dac | Self::Encodec | Self::Mimi, Some(_)) => {
                 bail!(
                     "{} has one seed; give `--only soundstorm` with `--seed`",

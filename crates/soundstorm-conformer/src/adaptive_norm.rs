@@ -53,10 +53,7 @@ impl AdaptiveNormConfig {
     }
 }
 
-fn zeros<B: Backend, const D: usize>(
-    shape: [usize; D],
-    device: &B::Device,
-) -> Param<Tensor<B, D>> {
+fn zeros<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
     Initializer::Zeros.init(shape, device)
 }
 
@@ -143,7 +140,11 @@ mod tests {
         let modulations = norm.forward(vector.clone(), Some(&absent));
         let silu = vector.clone() / (vector.neg().exp() + 1.0);
         let want = silu.matmul(norm.to_modulation.weight.val())
-            + norm.to_modulation.bias.map(|bias| bias.val().unsqueeze()).expect("a bias");
+            + norm
+                .to_modulation
+                .bias
+                .map(|bias| bias.val().unsqueeze())
+                .expect("a bias");
         let mut at = 0;
         for modulation in modulations {
             for part in [modulation.scale, modulation.shift, modulation.gate] {

@@ -115,7 +115,11 @@ impl<B: Backend> Conformer<B> {
         let blocks = self.blocks.iter().map(|block| BlockConditioning {
             context: context.as_ref().and_then(|context| {
                 let layer = block.cross_attention.as_ref()?;
-                Some(layer.attention.keys(context.frames.clone(), rotary.as_ref()))
+                Some(
+                    layer
+                        .attention
+                        .keys(context.frames.clone(), rotary.as_ref()),
+                )
             }),
             modulations: vector.as_ref().and_then(|vector| {
                 let norm = block.adaptive_norm.as_ref()?;
@@ -133,12 +137,16 @@ impl<B: Backend> Conformer<B> {
         let [batch, frames, _] = context.frames.dims();
         let device = context.frames.device();
         let empty: Vec<bool> = context.lengths.iter().map(|&length| length == 0).collect();
-        let symbols: Vec<f32> = context.lengths.iter().map(|&length| length as f32).collect();
+        let symbols: Vec<f32> = context
+            .lengths
+            .iter()
+            .map(|&length| length as f32)
+            .collect();
         View {
             mask: frame_mask(&context.lengths, frames, &device),
-            empty: empty.contains(&true).then(|| {
-                Tensor::from_data(TensorData::new(empty, [batch, 1, 1]), &device)
-            }),
+            empty: empty
+                .contains(&true)
+                .then(|| Tensor::from_data(TensorData::new(empty, [batch, 1, 1]), &device)),
             frames,
             symbols: Tensor::from_data(TensorData::new(symbols, [batch, 1]), (&device, DType::F32)),
             rotary: self.context_rotary(),
@@ -193,9 +201,9 @@ impl<B: Backend> Vector<B> {
     fn absent(&self) -> Option<Tensor<B, 2, Bool>> {
         let absent: Vec<bool> = self.given.iter().map(|given| !given).collect();
         let batch = absent.len();
-        absent.contains(&true).then(|| {
-            Tensor::from_data(TensorData::new(absent, [batch, 1]), &self.values.device())
-        })
+        absent
+            .contains(&true)
+            .then(|| Tensor::from_data(TensorData::new(absent, [batch, 1]), &self.values.device()))
     }
 }
 

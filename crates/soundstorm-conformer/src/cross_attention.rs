@@ -10,10 +10,7 @@ use soundstorm_nn::{
     ContextKeys, ContextView, CrossAttention, CrossAttentionConfig, LayerNorm, LayerNormConfig,
 };
 
-use crate::{
-    BranchEnd, Modulation,
-    adaptive_norm::modulate,
-};
+use crate::{BranchEnd, Modulation, adaptive_norm::modulate};
 
 /// Configuration of [`CrossAttentionModule`].
 #[derive(Config, Debug)]

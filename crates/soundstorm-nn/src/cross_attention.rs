@@ -178,8 +178,11 @@ mod tests {
         ContextView {
             mask: frame_mask(lengths, frames, &Default::default()),
             empty: empty.contains(&true).then(|| {
-                Tensor::<B, 1, Bool>::from_data(empty.as_slice(), &Default::default())
-                    .reshape([lengths.len(), 1, 1])
+                Tensor::<B, 1, Bool>::from_data(empty.as_slice(), &Default::default()).reshape([
+                    lengths.len(),
+                    1,
+                    1,
+                ])
             }),
             rotary: None,
         }

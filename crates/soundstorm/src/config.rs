@@ -349,8 +349,14 @@ mod tests {
                 serde_json::json!({"vocab": 256, "source": "bytes", "alignment": "durations",
                     "predict_durations": true, "encoder": {"dim": 8, "depth": 1}}),
             ),
-            ("global", serde_json::json!({"dim": 7, "speakers": 3, "embedding": 5})),
-            ("self_conditioning", serde_json::json!({"train_probability": 0.5})),
+            (
+                "global",
+                serde_json::json!({"dim": 7, "speakers": 3, "embedding": 5}),
+            ),
+            (
+                "self_conditioning",
+                serde_json::json!({"train_probability": 0.5}),
+            ),
             ("critic", serde_json::json!({"kind": "self"})),
             (
                 "critic",
@@ -359,9 +365,8 @@ mod tests {
         ] {
             let mut json = plain.clone();
             json[name] = section;
-            let read = |json: &serde_json::Value| {
-                serde_json::from_value::<SoundStormConfig>(json.clone())
-            };
+            let read =
+                |json: &serde_json::Value| serde_json::from_value::<SoundStormConfig>(json.clone());
             let config = read(&json).expect("a good section");
             config.validate().expect("it is valid");
             let back = serde_json::to_value(&config).expect("serialises");

@@ -55,10 +55,8 @@ impl ContextEncoderConfig {
         ContextEncoder {
             table: normal.init([*vocab, encoder.dim], device),
             conformer: encoder.init(device),
-            to_frames: (*alignment == ContextAlignment::Durations)
-                .then(|| to_frames.init(device)),
-            durations: predict_durations
-                .then(|| DurationHeadConfig::new(encoder.dim).init(device)),
+            to_frames: (*alignment == ContextAlignment::Durations).then(|| to_frames.init(device)),
+            durations: predict_durations.then(|| DurationHeadConfig::new(encoder.dim).init(device)),
             vocab: *vocab,
         }
     }
@@ -137,7 +135,9 @@ impl<B: Backend> ContextEncoder<B> {
         let ids = Tensor::<B, 1, Int>::from_data(TensorData::new(ids, [count]), &device);
         let none = Tensor::<B, 2, Bool>::from_data(TensorData::new(none, [count, 1]), &device);
         let flat = encoded.frames.clone().reshape([batch * longest, dim]);
-        let chosen = flat.select(0, ids).mask_fill(none.expand([count, dim]), 0.0);
+        let chosen = flat
+            .select(0, ids)
+            .mask_fill(none.expand([count, dim]), 0.0);
         Ok(Some(linear(
             chosen.reshape([batch, frames, dim]),
             to_frames,

@@ -81,7 +81,11 @@ pub(crate) fn duration_loss<B: Backend>(
     let mut weights = vec![0f32; batch * symbols];
     let mut of_sums = vec![0f32; batch];
     let mut log_frames = vec![0f32; batch];
-    for (index, row) in targets.iter().enumerate().filter(|(_, row)| row.symbols > 0) {
+    for (index, row) in targets
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.symbols > 0)
+    {
         let start = index * symbols;
         real[start..start + row.symbols].fill(1.0);
         match &row.durations {
@@ -112,12 +116,14 @@ pub(crate) fn duration_loss<B: Backend>(
 }
 
 /// Whole frames for durations, by rounding where each symbol ends, so that they add up: to
-/// `total`, if it is given, and to their rounded sum otherwise.
+/// `total`, if it is given, and to their rounded sum otherwise. They are scaled to either, so that
+/// both ways agree where the totals do.
 pub(crate) fn whole_frames(durations: &[f32], total: Option<usize>) -> Vec<usize> {
     let sum: f64 = durations.iter().map(|&duration| f64::from(duration)).sum();
-    let scale = match total {
-        Some(total) if sum > 0.0 => total as f64 / sum,
-        _ => 1.0,
+    let total = total.unwrap_or(sum.round() as usize);
+    let scale = match sum > 0.0 {
+        true => total as f64 / sum,
+        false => 1.0,
     };
     let (mut end, mut last) = (0.0, 0);
     let mut frames: Vec<usize> = durations
@@ -131,7 +137,7 @@ pub(crate) fn whole_frames(durations: &[f32], total: Option<usize>) -> Vec<usize
         })
         .collect();
     // Sums of many small numbers may end next to where they should.
-    if let (Some(total), Some(frames)) = (total, frames.last_mut()) {
+    if let Some(frames) = frames.last_mut() {
         *frames = (*frames + total).saturating_sub(last);
     }
     frames

@@ -29,8 +29,7 @@ impl GlobalConfig {
             std: 1.0,
         };
         GlobalCondition {
-            speakers: (self.speakers > 0)
-                .then(|| normal.init([self.speakers, self.dim], device)),
+            speakers: (self.speakers > 0).then(|| normal.init([self.speakers, self.dim], device)),
             projection: (self.embedding > 0)
                 .then(|| LinearConfig::new(self.embedding, self.dim).init(device)),
             dim: self.dim,
@@ -82,14 +81,25 @@ impl<B: Backend> GlobalCondition<B> {
         let table = table.val();
         let limit = table.dims()[0] - 1;
         let bad = |row: &Conditions| row.speaker.filter(|&speaker| speaker > limit);
-        let bad = rows.iter().enumerate().find_map(|(row, c)| Some((row, bad(c)?)));
+        let bad = rows
+            .iter()
+            .enumerate()
+            .find_map(|(row, c)| Some((row, bad(c)?)));
         if let Some((row, got)) = bad {
             return Err(SoundStormError::Speaker { row, got, limit });
         }
-        let ids: Vec<i64> = rows.iter().map(|row| row.speaker.unwrap_or(0) as i64).collect();
+        let ids: Vec<i64> = rows
+            .iter()
+            .map(|row| row.speaker.unwrap_or(0) as i64)
+            .collect();
         let ids = Tensor::<B, 1, Int>::from_data(TensorData::new(ids, [rows.len()]), device);
         let chosen = table.select(0, ids).cast(dtype);
-        Ok(Some(hide(chosen, rows, |row| row.speaker.is_none(), device)))
+        Ok(Some(hide(
+            chosen,
+            rows,
+            |row| row.speaker.is_none(),
+            device,
+        )))
     }
 
     fn of_embeddings(
@@ -127,7 +137,12 @@ impl<B: Backend> GlobalCondition<B> {
         // Never a product of one row: fused with what follows it, that is wrong on CUDA in burn 0.21.
         let twice = Tensor::cat(vec![values.clone(), values], 0);
         let projected = linear(twice, projection).narrow(0, 0, rows.len());
-        Ok(Some(hide(projected, rows, |row| row.embedding.is_none(), device)))
+        Ok(Some(hide(
+            projected,
+            rows,
+            |row| row.embedding.is_none(),
+            device,
+        )))
     }
 }
 

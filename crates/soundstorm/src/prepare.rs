@@ -162,8 +162,16 @@ impl<B: Backend> SoundStorm<B> {
         for (row, conditions) in rows.iter().enumerate() {
             let voice = conditions.speaker.is_some() || conditions.embedding.is_some();
             for (what, taken, given) in [
-                (SEMANTIC, self.semantic.is_some(), conditions.semantic.is_some()),
-                (CONTEXT, self.context.is_some(), conditions.context.is_some()),
+                (
+                    SEMANTIC,
+                    self.semantic.is_some(),
+                    conditions.semantic.is_some(),
+                ),
+                (
+                    CONTEXT,
+                    self.context.is_some(),
+                    conditions.context.is_some(),
+                ),
                 (GLOBAL, self.global.is_some(), voice),
             ] {
                 if taken && !given {
@@ -255,16 +263,17 @@ impl<B: Backend> SoundStorm<B> {
             }
             predicted = self.raw_durations(encoded);
         }
-        let durations = rows.iter().enumerate().map(|(index, row)| {
-            match (&row.context, &row.durations) {
-                (None, _) => Vec::new(),
-                (Some(_), Some(given)) => given.clone(),
-                (Some(_), None) => {
-                    let total = lengths.map_or(frames, |lengths| lengths[index]);
-                    whole_frames(&predicted[index], Some(total))
-                }
-            }
-        });
+        let durations =
+            rows.iter()
+                .enumerate()
+                .map(|(index, row)| match (&row.context, &row.durations) {
+                    (None, _) => Vec::new(),
+                    (Some(_), Some(given)) => given.clone(),
+                    (Some(_), None) => {
+                        let total = lengths.map_or(frames, |lengths| lengths[index]);
+                        whole_frames(&predicted[index], Some(total))
+                    }
+                });
         Ok(Some(durations.collect()))
     }
 
@@ -273,8 +282,16 @@ impl<B: Backend> SoundStorm<B> {
         for (row, conditions) in rows.iter().enumerate() {
             let voice = conditions.speaker.is_some() || conditions.embedding.is_some();
             for (what, taken, given) in [
-                (SEMANTIC, self.semantic.is_some(), conditions.semantic.is_some()),
-                (CONTEXT, self.context.is_some(), conditions.context.is_some()),
+                (
+                    SEMANTIC,
+                    self.semantic.is_some(),
+                    conditions.semantic.is_some(),
+                ),
+                (
+                    CONTEXT,
+                    self.context.is_some(),
+                    conditions.context.is_some(),
+                ),
                 (GLOBAL, self.global.is_some(), voice),
             ] {
                 if given && !taken {

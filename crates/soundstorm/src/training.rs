@@ -161,7 +161,12 @@ impl<B: Backend> SoundStorm<B> {
         let lengths = batch.lengths.as_deref();
         let prepared = self.prepare(&left, lengths, frames)?;
         let masked = mask.apply_tensor(batch.codes.clone(), self.mask_id())?;
-        let count = mask.counted().iter().filter(|&&counts| counts).count().max(1) as f64;
+        let count = mask
+            .counted()
+            .iter()
+            .filter(|&&counts| counts)
+            .count()
+            .max(1) as f64;
 
         let last = self.earlier_pass(&masked, &prepared, lengths, rng);
         let hidden = self.hidden_adding(masked.tokens.clone(), &prepared, last, lengths);
@@ -177,8 +182,8 @@ impl<B: Backend> SoundStorm<B> {
             durations: None,
         };
         if let Some(samples) = generated.samples {
-            let critic = self.critic_loss(samples, generated.targets, &masked, &prepared, lengths)?
-                / count;
+            let critic =
+                self.critic_loss(samples, generated.targets, &masked, &prepared, lengths)? / count;
             total = total + critic.clone() * options.critic_weight;
             losses.critic = Some(critic);
         }

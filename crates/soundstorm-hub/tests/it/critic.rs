@@ -44,7 +44,10 @@ impl Case {
         let name = case["name"].as_str().unwrap().to_owned();
         let report = import(&options_of(FOLDER, case, &folder)).unwrap();
         assert_eq!(report.skipped, [""; 0]);
-        assert_eq!(report.imported.tensors as u64, case["tensors"].as_u64().unwrap());
+        assert_eq!(
+            report.imported.tensors as u64,
+            case["tensors"].as_u64().unwrap()
+        );
         let expected = fixture(FOLDER).join(format!("{name}.safetensors"));
         let expected = SafetensorsSource::open(expected).unwrap();
         let shape: [usize; 3] = expected

@@ -227,13 +227,19 @@ fn what_is_missing_or_given_in_vain_or_out_of_range_is_named() {
         let mut row = rows[0].clone();
         change(&mut row);
         let rows = [rows[1].clone(), row];
-        model.prepare(&rows, Some(&[7, 7]), 7).unwrap_err().to_string()
+        model
+            .prepare(&rows, Some(&[7, 7]), 7)
+            .unwrap_err()
+            .to_string()
     };
     let symbol = bad(|row| row.context.as_mut().unwrap()[2] = SYMBOLS as i64);
     assert!(symbol.contains("row 1") && symbol.contains("frame 2") && symbol.contains("19"));
     assert!(bad(|row| row.semantic.as_mut().unwrap()[1] = 11).contains("semantic"));
     let speaker = bad(|row| row.speaker = Some(3));
-    assert!(speaker.contains("row 1") && speaker.contains('3'), "{speaker}");
+    assert!(
+        speaker.contains("row 1") && speaker.contains('3'),
+        "{speaker}"
+    );
     assert!(bad(|row| row.embedding = Some(vec![0.0; 4])).contains("5 numbers in row 1"));
     assert!(bad(|row| row.embedding = Some(vec![f32::NAN; 5])).contains("finite"));
     assert!(bad(|row| row.durations = Some(vec![1; 3])).contains("4 symbols of row 1"));

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::{SeedableRng, rngs::StdRng};
@@ -23,7 +23,7 @@ const LEVELS: usize = 3;
 const FRAMES: usize = 11;
 const PROMPT: usize = 3;
 const TEXTS: [&str; 2] = ["one word", "another"];
-const STEPS: usize = 260;
+const STEPS: usize = 300;
 
 /// What a training step shows and counts.
 #[derive(Clone, Copy, PartialEq)]
@@ -59,7 +59,9 @@ fn sequences() -> [Vec<i64>; 2] {
     [3u64, 8].map(|seed| {
         let mut state = seed;
         let mut next = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             ((state >> 33) % CODES as u64) as i64
         };
         (0..LEVELS * FRAMES).map(|_| next()).collect()
@@ -77,7 +79,9 @@ fn texts() -> Vec<Conditions> {
 /// Both sequences several times over: as many masks a step.
 fn batch() -> ConditionedBatch<Ad> {
     let rows = 8;
-    let flat: Vec<i64> = (0..rows).flat_map(|row| sequences()[row % 2].clone()).collect();
+    let flat: Vec<i64> = (0..rows)
+        .flat_map(|row| sequences()[row % 2].clone())
+        .collect();
     let data = TensorData::new(flat, [rows, LEVELS, FRAMES]);
     ConditionedBatch {
         codes: Tensor::from_data(data, &Default::default()),
@@ -123,20 +127,71 @@ fn loss(
     let mut sum = Tensor::<Ad, 1>::zeros([1], &Default::default());
     for (row, drawn) in mask.rows().iter().enumerate() {
         let hidden = hidden.clone().narrow(0, row, 1);
-        let logits = model.head.forward(hidden, drawn.level).reshape([FRAMES, CODES]);
+        let logits = model
+            .head
+            .forward(hidden, drawn.level)
+            .reshape([FRAMES, CODES]);
         let target = (batch.codes.clone()).slice([row..row + 1, drawn.level..drawn.level + 1]);
-        let counted: Vec<f32> = drawn.masked.iter().map(|&m| f32::from(u8::from(m))).collect();
+        let counted: Vec<f32> = drawn
+            .masked
+            .iter()
+            .map(|&m| f32::from(u8::from(m)))
+            .collect();
         let counted = Tensor::from_data(counted.as_slice(), &Default::default());
         sum = sum + (cross_entropy(logits, target.reshape([FRAMES])) * counted).sum();
     }
     sum / mask.counted().iter().filter(|&&counts| counts).count() as f64
 }
 
-fn trained(trap: Trap) -> SoundStorm<B> {
-    use burn::tensor::backend::Backend;
+/// Weights as they are drawn usually, but the same whatever else the process draws.
+#[derive(Default)]
+struct Start {
+    path: Vec<String>,
+    state: u64,
+}
 
-    Ad::seed(&Default::default(), 1);
-    let mut model = crate::support::model::<Ad>(&config());
+impl Start {
+    /// Uniform, of deviation 1.
+    fn next(&mut self) -> f32 {
+        self.state =
+            (self.state.wrapping_mul(6364136223846793005)).wrapping_add(1442695040888963407);
+        ((self.state >> 33) as f32 / 2f32.powi(30) - 1.0) * 3f32.sqrt()
+    }
+}
+
+impl ModuleMapper<Ad> for Start {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<Ad, D>>) -> Param<Tensor<Ad, D>> {
+        let name = self.path.last().cloned().unwrap_or_default();
+        param.map(|old| {
+            let shape = old.dims();
+            let inputs = shape.iter().rev().skip(1).product::<usize>() as f32;
+            let scale = match (name.as_str(), D) {
+                ("table", _) => 1.0,
+                ("depthwise_weight", _) => (shape[D - 1] as f32).powf(-0.5),
+                (_, 3) => (shape[1] as f32).powf(-0.5),
+                (_, 2) => inputs.powf(-0.5),
+                _ => 0.0,
+            };
+            let ones = f32::from(u8::from(name == "gamma"));
+            let count = shape.iter().product();
+            let values: Vec<f32> = (0..count).map(|_| ones + scale * self.next()).collect();
+            let start = Tensor::from_data(TensorData::new(values, shape), &Default::default());
+            start.require_grad()
+        })
+    }
+}
+
+fn trained(trap: Trap) -> SoundStorm<B> {
+    let model = config().init::<Ad>(&Default::default()).unwrap();
+    let mut model = model.map(&mut Start::default());
     let mut optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
     let mut rng = StdRng::seed_from_u64(2);
     let batch = batch();
@@ -163,7 +218,13 @@ fn recalled(model: &SoundStorm<B>, from_text: bool) -> f64 {
         .concat()
         .into_iter()
         .enumerate()
-        .map(|(at, code)| if at % FRAMES < prompt { code } else { CODES as i64 })
+        .map(|(at, code)| {
+            if at % FRAMES < prompt {
+                code
+            } else {
+                CODES as i64
+            }
+        })
         .collect();
     let start = TensorData::new(start, [2, LEVELS, FRAMES]);
     let start = Tensor::<B, 3, Int>::from_data(start, &Default::default());
@@ -191,16 +252,16 @@ fn recalled(model: &SoundStorm<B>, from_text: bool) -> f64 {
 #[test]
 fn a_sequence_is_recalled_from_its_text_and_from_a_prompt() {
     let model = trained(Trap::None);
-    assert_eq!(recalled(&model, true), 1.0);
-    assert_eq!(recalled(&model, false), 1.0);
+    let share = [true, false].map(|from_text| recalled(&model, from_text));
+    assert_eq!(share, [1.0; 2]);
 }
 
 /// The proof that the test above can fail.
 #[test]
-fn a_model_trained_with_a_trap_recalls_nothing_whole() {
+fn a_model_trained_with_a_trap_does_not_recall_it() {
     for trap in [Trap::FinerLevelsShown, Trap::TargetsShown] {
         let model = trained(trap);
         let share = [true, false].map(|from_text| recalled(&model, from_text));
-        assert!(share[0] < 1.0 || share[1] < 1.0, "{share:?}");
+        assert!(share.iter().all(|&share| share < 0.5), "{share:?}");
     }
 }

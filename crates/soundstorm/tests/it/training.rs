@@ -33,7 +33,10 @@ fn critics() -> [CriticConfig; 2] {
         conv_kernel_size: 3,
         ..ConformerConfig::new(17, 1)
     };
-    [CriticConfig::SelfCritic {}, CriticConfig::Token { conformer }]
+    [
+        CriticConfig::SelfCritic {},
+        CriticConfig::Token { conformer },
+    ]
 }
 
 fn with_critic(critic: CriticConfig) -> SoundStormConfig {
@@ -70,7 +73,11 @@ fn the_total_is_the_weighted_sum_and_parts_are_trained_alone() {
             let all = losses(&model, &batch(), &options, seed);
             let parts = [&all.generator, &all.critic, &all.durations];
             let [generator, critic, durations] = parts.map(|part| number(part.clone()));
-            assert!([generator, critic, durations].iter().all(|x| x.is_finite() && *x > 0.0));
+            assert!(
+                [generator, critic, durations]
+                    .iter()
+                    .all(|x| x.is_finite() && *x > 0.0)
+            );
             let want = generator + 0.25 * critic + 3.0 * durations;
             assert!((number(Some(all.total)) - want).abs() < 1e-4 * want);
 
@@ -161,7 +168,9 @@ fn self_conditioning_is_trained_as_often_as_told() {
             let losses = model.masked_losses(&batch, &mask, &options, &mut rng);
             number(losses.unwrap().generator)
         };
-        let null = number(Some(model::<B>(&config).masked_loss(&given, &mask).unwrap()));
+        let null = number(Some(
+            model::<B>(&config).masked_loss(&given, &mask).unwrap(),
+        ));
         assert_eq!(loss(&config, 1), null);
         config.self_conditioning = Some(SelfConditioningConfig {
             train_probability: 1.0,
@@ -172,8 +181,12 @@ fn self_conditioning_is_trained_as_often_as_told() {
 
         // By hand: two passes, the second conditioned on the first.
         let model = model::<B>(&config);
-        let tokens = mask.apply_tensor(given.codes.clone(), model.mask_id()).unwrap();
-        let prepared = model.prepare(&vec![Conditions::default(); 3], None, 7).unwrap();
+        let tokens = mask
+            .apply_tensor(given.codes.clone(), model.mask_id())
+            .unwrap();
+        let prepared = model
+            .prepare(&vec![Conditions::default(); 3], None, 7)
+            .unwrap();
         let (mut sum, mut count) = (0.0, 0);
         for (row, level) in tokens.levels.iter().enumerate() {
             let mut passes = model.passes(&prepared, None);
@@ -210,14 +223,23 @@ fn the_critic_judges_samples_of_one_level() {
         let got = model.masked_losses(&batch, &mask, &options, &mut rng);
         let got = number(got.unwrap().critic);
 
-        let masked = mask.apply_tensor(batch.codes.clone(), model.mask_id()).unwrap();
-        let prepared = model.prepare(&batch.conditions, Some(&lengths), 11).unwrap();
+        let masked = mask
+            .apply_tensor(batch.codes.clone(), model.mask_id())
+            .unwrap();
+        let prepared = model
+            .prepare(&batch.conditions, Some(&lengths), 11)
+            .unwrap();
         let (mut sum, mut count, mut generated) = (0.0, 0, 0);
         for (row, drawn) in mask.rows().iter().enumerate() {
             let level = drawn.level;
             let tokens = masked.tokens.clone();
             let logits = model.level_logits_given(tokens, &prepared, Some(&lengths), level);
-            let ids: Vec<i64> = logits.narrow(0, row, 1).argmax(2).into_data().iter().collect();
+            let ids: Vec<i64> = logits
+                .narrow(0, row, 1)
+                .argmax(2)
+                .into_data()
+                .iter()
+                .collect();
             let mut filled: Vec<i64> = masked.tokens.to_data().iter().collect();
             let truth: Vec<i64> = batch.codes.to_data().iter().collect();
             let at = |frame: usize| (row * LEVELS + level) * 11 + frame;
@@ -227,7 +249,12 @@ fn the_critic_judges_samples_of_one_level() {
             let filled = TensorData::new(filled, [4, LEVELS, 11]);
             let filled = Tensor::from_data(filled, &Default::default());
             let scores = model.critic_scores(filled, &prepared, Some(&lengths), level);
-            let scores: Vec<f32> = scores.unwrap().narrow(0, row, 1).into_data().iter().collect();
+            let scores: Vec<f32> = scores
+                .unwrap()
+                .narrow(0, row, 1)
+                .into_data()
+                .iter()
+                .collect();
             for frame in (0..11).filter(|&frame| drawn.masked[frame]) {
                 let label = ids[frame] != truth[at(frame)];
                 let sign = if label { -1.0 } else { 1.0 };
@@ -276,12 +303,17 @@ fn critics_learn() {
         let shift = odd.reshape([1, 1, 7]).expand([2, 1, 7]);
         let changed = (real.clone().narrow(1, last, 1) + shift) % 3;
         let shown = real.slice_assign([0..2, last..LEVELS, 0..7], changed);
-        let prepared = model.prepare(&vec![Conditions::default(); 2], None, 7).unwrap();
+        let prepared = model
+            .prepare(&vec![Conditions::default(); 2], None, 7)
+            .unwrap();
         let scores = model.critic_scores(shown, &prepared, None, last).unwrap();
         let scores: Vec<f32> = scores.into_data().iter().collect();
         let mean = |odd: usize| {
             let all = scores.iter().enumerate();
-            let of: Vec<f32> = all.filter(|(at, _)| at % 7 % 2 == odd).map(|(_, &s)| s).collect();
+            let of: Vec<f32> = all
+                .filter(|(at, _)| at % 7 % 2 == odd)
+                .map(|(_, &s)| s)
+                .collect();
             of.iter().sum::<f32>() / of.len() as f32
         };
         assert!(mean(1) > mean(0) + 1.0, "{} and {}", mean(1), mean(0));
@@ -356,7 +388,9 @@ fn compare_gradients(
         if !wanted(name) {
             continue;
         }
-        let gradient = gradient.as_ref().unwrap_or_else(|| panic!("{name} has none"));
+        let gradient = gradient
+            .as_ref()
+            .unwrap_or_else(|| panic!("{name} has none"));
         // The largest of the gradient, and two other places.
         let size = |at: &usize| gradient[*at].abs();
         let largest = (0..gradient.len()).max_by(|a, b| size(a).total_cmp(&size(b)));
@@ -369,7 +403,10 @@ fn compare_gradients(
             let want = (loss(by) - loss(-by)) / (2.0 * f64::from(by));
             let got = f64::from(gradient[place]);
             let room = 2e-2 * want.abs().max(0.05);
-            assert!((got - want).abs() < room, "{name}[{place}]: {got}, not {want}");
+            assert!(
+                (got - want).abs() < room,
+                "{name}[{place}]: {got}, not {want}"
+            );
         }
         compared += 1;
     }
