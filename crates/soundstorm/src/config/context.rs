@@ -63,7 +63,7 @@ impl ContextConfig {
 
     /// What a conformer needs to attend to it, if blocks do.
     pub(crate) fn attention(&self) -> Option<ContextAttentionConfig> {
-        (self.alignment == ContextAlignment::CrossAttention).then(|| ContextAttentionConfig {
+        (self.alignment == ContextAlignment::CrossAttention).then_some(ContextAttentionConfig {
             dim: self.encoder.dim,
             positions: self.positions,
         })
