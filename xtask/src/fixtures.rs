@@ -27,6 +27,8 @@ pub(crate) struct Args {
 enum Fixture {
     /// Checkpoints of soundstorm-pytorch in every layout, and what it computes with them
     Soundstorm,
+    /// Its critic and its self-conditioning
+    SoundstormCritic,
     /// SpeechTokenizer's variants, their codes and waveforms
     #[value(name = "speechtokenizer")]
     SpeechTokenizer,
@@ -51,6 +53,10 @@ impl Fixture {
                 let out = "crates/soundstorm-hub/tests/fixtures/soundstorm";
                 vec!["soundstorm.py".into(), "--out".into(), out.into()]
             }
+            Self::SoundstormCritic => {
+                let out = "crates/soundstorm-hub/tests/fixtures/soundstorm_critic";
+                vec!["soundstorm_critic.py".into(), "--out".into(), out.into()]
+            }
             Self::SpeechTokenizer => vec!["speechtokenizer.py".into()],
             Self::Metrics => vec!["metrics.py".into()],
             Self::Dac => vec!["dac.py".into()],
@@ -60,7 +66,9 @@ impl Fixture {
         };
         match (self, seed) {
             (_, None) => {}
-            (Self::Soundstorm, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
+            (Self::Soundstorm | Self::SoundstormCritic, Some(seed)) => {
+                words.extend(["--seed".into(), seed.to_string()]);
+            }
             (Self::Metrics, Some(_)) => {
                 bail!("metrics.py draws nothing; give `--only soundstorm` with `--seed`")
             }

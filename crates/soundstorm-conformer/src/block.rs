@@ -1,5 +1,5 @@
 //! One conformer block (arXiv 2005.08100, section 2.4): half a feed-forward,
-//! attention, convolution, half a feed-forward, norm.
+//! attention, attention to a context if there is one, convolution, half a feed-forward, norm.
 
 use burn::{
     config::Config,
@@ -7,12 +7,15 @@ use burn::{
     tensor::{Bool, Tensor, backend::Backend},
 };
 use soundstorm_nn::{
-    Attention, AttentionConfig, AttentionInput, LayerNorm, LayerNormConfig, Rotary,
+    Attention, AttentionConfig, AttentionInput, ContextView, CrossAttentionConfig, LayerNorm,
+    LayerNormConfig, Rotary,
 };
 
 use crate::{
-    BranchEnd, ConvolutionModule, ConvolutionModuleConfig, FeedForward, FeedForwardConfig,
-    HyperConnection, HyperConnectionConfig, Residual,
+    AdaptiveNorm, AdaptiveNormConfig, BlockConditioning, BlockModulations, BranchEnd,
+    ConvolutionModule, ConvolutionModuleConfig, CrossAttentionModule, CrossAttentionModuleConfig,
+    FeedForward, FeedForwardConfig, HyperConnection, HyperConnectionConfig, Modulation, Residual,
+    adaptive_norm::modulate,
 };
 
 /// Configuration of [`ConformerBlock`]: that of its parts.
@@ -24,6 +27,10 @@ pub struct ConformerBlockConfig {
     pub attention: AttentionConfig,
     /// The convolution module.
     pub convolution: ConvolutionModuleConfig,
+    /// Attention to a context, if the block has any.
+    pub cross_attention: Option<CrossAttentionConfig>,
+    /// Channels of a vector that modulates the norms, if one does.
+    pub vector: Option<usize>,
     /// Residual streams; one is a plain residual.
     #[config(default = 1)]
     pub streams: usize,
@@ -41,16 +48,22 @@ pub struct ConformerBlock<B: Backend> {
     pub attention_norm: LayerNorm<B>,
     /// Self-attention.
     pub attention: Attention<B>,
+    /// Attention to a context.
+    pub cross_attention: Option<CrossAttentionModule<B>>,
     /// Convolution module.
     pub convolution: ConvolutionModule<B>,
     /// Second feed-forward.
     pub ff2: FeedForward<B>,
     /// Norm of the block's output.
     pub post_norm: LayerNorm<B>,
+    /// Modulation of the norms before the branches, and of what they add.
+    pub adaptive_norm: Option<AdaptiveNorm<B>>,
     /// Hyper-connections of the first feed-forward, if there are streams.
     pub ff1_streams: Option<HyperConnection<B>>,
     /// Hyper-connections of the attention.
     pub attention_streams: Option<HyperConnection<B>>,
+    /// Hyper-connections of the attention to a context.
+    pub cross_attention_streams: Option<HyperConnection<B>>,
     /// Hyper-connections of the convolution module.
     pub convolution_streams: Option<HyperConnection<B>>,
     /// Hyper-connections of the second feed-forward.
@@ -68,6 +81,10 @@ pub struct BlockContext<'a, B: Backend> {
     pub bias: Option<&'a Tensor<B, 4>>,
     /// The first block's attention values, `[batch, heads, frames, dim_head]`.
     pub first_values: Option<&'a Tensor<B, 4>>,
+    /// The block's own context keys and modulations.
+    pub conditioning: Option<&'a BlockConditioning<B>>,
+    /// What frames see of the context.
+    pub view: Option<&'a ContextView<B>>,
 }
 
 impl ConformerBlockConfig {
@@ -81,10 +98,18 @@ impl ConformerBlockConfig {
                     .init(device)
             })
         };
+        let cross_attention = self.cross_attention.clone();
         ConformerBlock {
             ff1: self.feed_forward.init(device),
             attention_norm: LayerNormConfig::new(dim).init(device),
             attention: self.attention.init(device),
+            cross_attention_streams: cross_attention.as_ref().and_then(|_| connection()),
+            adaptive_norm: self.vector.map(|vector| {
+                let branches = BlockModulations::<B>::branches(cross_attention.is_some());
+                AdaptiveNormConfig::new(dim, vector, branches).init(device)
+            }),
+            cross_attention: cross_attention
+                .map(|attention| CrossAttentionModuleConfig::new(attention).init(device)),
             convolution: self.convolution.init(device),
             ff2: self.feed_forward.init(device),
             post_norm: LayerNormConfig::new(dim).init(device),
@@ -104,9 +129,14 @@ impl<B: Backend> ConformerBlock<B> {
         residual: Residual<B>,
         context: &BlockContext<B>,
     ) -> (Residual<B>, Tensor<B, 4>) {
-        let residual = residual.join_linear(self.ff1_streams.as_ref(), &self.ff1.end(), |x| {
-            self.ff1.hidden(x)
-        });
+        let modulations = context
+            .conditioning
+            .and_then(|conditioning| conditioning.modulations.as_ref());
+        let ff1 = modulations.map(|all| &all.ff1);
+        let residual =
+            residual.join_gated(self.ff1_streams.as_ref(), &self.ff1.end(), gate(ff1), |x| {
+                self.ff1.hidden(x, ff1)
+            });
 
         // The attention's values leave the branch beside its output.
         let mut values = None;
@@ -115,9 +145,11 @@ impl<B: Backend> ConformerBlock<B> {
             dropout: None,
             scale: 1.0,
         };
-        let residual = residual.join_linear(self.attention_streams.as_ref(), &end, |x| {
+        let attention = modulations.map(|all| &all.attention);
+        let streams = self.attention_streams.as_ref();
+        let residual = residual.join_gated(streams, &end, gate(attention), |x| {
             let output = self.attention.heads_output(AttentionInput {
-                x: self.attention_norm.forward(x),
+                x: modulate(self.attention_norm.forward(x), attention),
                 mask: context.mask.cloned(),
                 rotary: context.rotary,
                 bias: context.bias,
@@ -128,16 +160,55 @@ impl<B: Backend> ConformerBlock<B> {
         });
         let values = values.expect("a residual runs its branch exactly once");
 
+        let residual = self.attend_to_context(residual, context, modulations);
+
+        let convolution = modulations.map(|all| &all.convolution);
+        let ff2 = modulations.map(|all| &all.ff2);
         let residual = residual
-            .join_linear(
+            .join_gated(
                 self.convolution_streams.as_ref(),
                 &self.convolution.end(),
-                |x| self.convolution.hidden(x, context.mask.cloned()),
+                gate(convolution),
+                |x| {
+                    self.convolution
+                        .hidden(x, context.mask.cloned(), convolution)
+                },
             )
-            .join_linear(self.ff2_streams.as_ref(), &self.ff2.end(), |x| {
-                self.ff2.hidden(x)
+            .join_gated(self.ff2_streams.as_ref(), &self.ff2.end(), gate(ff2), |x| {
+                self.ff2.hidden(x, ff2)
             })
             .norm(&self.post_norm);
         (residual, values)
     }
+
+    fn attend_to_context(
+        &self,
+        residual: Residual<B>,
+        context: &BlockContext<B>,
+        modulations: Option<&BlockModulations<B>>,
+    ) -> Residual<B> {
+        let Some(module) = &self.cross_attention else {
+            return residual;
+        };
+        let streams = self.cross_attention_streams.as_ref();
+        let keys = context
+            .conditioning
+            .and_then(|conditioning| conditioning.context.as_ref());
+        let (Some(keys), Some(view)) = (keys, context.view) else {
+            // Nothing is added, but a connection mixes its streams all the same, as it does for a
+            // row without context among others.
+            return match streams {
+                Some(_) => residual.join(streams, |x| x.zeros_like()),
+                None => residual,
+            };
+        };
+        let modulation = modulations.and_then(|all| all.cross_attention.as_ref());
+        residual.join_gated(streams, &module.end(), gate(modulation), |x| {
+            module.hidden(x, keys, view, modulation)
+        })
+    }
+}
+
+fn gate<B: Backend>(modulation: Option<&Modulation<B>>) -> Option<&Tensor<B, 3>> {
+    modulation.map(|modulation| &modulation.gate)
 }

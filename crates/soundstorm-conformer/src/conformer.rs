@@ -6,11 +6,11 @@ use burn::{
     tensor::{Bool, Tensor, backend::Backend},
 };
 use serde::{Deserialize, Serialize};
-use soundstorm_nn::{AttentionConfig, RotaryConfig, T5Bias, T5BiasConfig};
+use soundstorm_nn::{AttentionConfig, CrossAttentionConfig, RotaryConfig, T5Bias, T5BiasConfig};
 
 use crate::{
-    BlockContext, ConformerBlock, ConformerBlockConfig, ConvolutionModuleConfig, FeedForwardConfig,
-    Residual,
+    BlockContext, Conditioning, ConditioningConfig, ConformerBlock, ConformerBlockConfig,
+    ContextPositions, ConvolutionModuleConfig, FeedForwardConfig, Residual,
 };
 
 /// How a block's attention values are mixed with those of the first block.
@@ -102,6 +102,7 @@ pub struct Conformer<B: Backend> {
     pub t5_bias: Option<T5Bias<B>>,
     dim_head: usize,
     streams: usize,
+    spreads_context: bool,
 }
 
 impl ConformerConfig {
@@ -162,8 +163,36 @@ impl ConformerConfig {
         None
     }
 
-    /// A conformer with random weights.
+    /// What is wrong with the sizes once the conformer is conditioned, in words, if anything is.
+    pub fn conditioning_problem(&self, conditioning: &ConditioningConfig) -> Option<String> {
+        if conditioning.vector == Some(0) {
+            return Some("the vector has 0 channels".into());
+        }
+        let context = conditioning.context.as_ref()?;
+        if context.dim == 0 {
+            return Some("the context has 0 channels".into());
+        }
+        let odd = self.dim_head % 2 == 1 && context.positions == ContextPositions::Spread;
+        odd.then(|| {
+            format!(
+                "dim_head is {}, but positions of a context need an even number",
+                self.dim_head
+            )
+        })
+    }
+
+    /// A conformer with random weights that is conditioned on nothing.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Conformer<B> {
+        self.init_conditioned(&ConditioningConfig::default(), device)
+    }
+
+    /// A conformer with random weights and what it needs to be conditioned. Until it is trained,
+    /// a vector changes nothing.
+    pub fn init_conditioned<B: Backend>(
+        &self,
+        conditioning: &ConditioningConfig,
+        device: &B::Device,
+    ) -> Conformer<B> {
         let block = |index: usize| {
             // The first block has no earlier values to mix in.
             let value_residual = match self.value_residual {
@@ -186,6 +215,13 @@ impl ConformerConfig {
                 .with_causal(self.conv_causal)
                 .with_dropout(self.conv_dropout);
             ConformerBlockConfig::new(feed_forward, attention, convolution)
+                .with_cross_attention(conditioning.context.as_ref().map(|context| {
+                    CrossAttentionConfig::new(self.dim, context.dim)
+                        .with_heads(self.heads)
+                        .with_dim_head(self.dim_head)
+                        .with_dropout(self.attn_dropout)
+                }))
+                .with_vector(conditioning.vector)
                 .with_streams(self.num_residual_streams)
                 .with_first_stream(index)
                 .init(device)
@@ -199,6 +235,8 @@ impl ConformerConfig {
             }),
             dim_head: self.dim_head,
             streams: self.num_residual_streams,
+            spreads_context: (conditioning.context.as_ref())
+                .is_some_and(|context| context.positions == ContextPositions::Spread),
         }
     }
 }
@@ -209,6 +247,19 @@ impl<B: Backend> Conformer<B> {
     /// - `mask`: `[batch, frames]`, true for real frames; what stands in padding
     ///   frames reaches no real one
     pub fn forward(&self, x: Tensor<B, 3>, mask: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
+        self.forward_conditioned(x, mask, None)
+    }
+
+    /// The same, under a condition that [`Self::condition`] made for the same rows.
+    ///
+    /// # Shapes
+    /// - as of [`Self::forward`]
+    pub fn forward_conditioned(
+        &self,
+        x: Tensor<B, 3>,
+        mask: Option<Tensor<B, 2, Bool>>,
+        conditioning: Option<&Conditioning<B>>,
+    ) -> Tensor<B, 3> {
         let frames = x.dims()[1];
         let device = x.device();
         let bias = self.t5_bias.as_ref().map(|bias| bias.forward(frames));
@@ -218,18 +269,27 @@ impl<B: Backend> Conformer<B> {
 
         let mut residual = Residual::expand(x, self.streams);
         let mut first_values = None;
-        for block in &self.blocks {
+        let view = conditioning.and_then(|all| all.view(frames, mask.as_ref()));
+        for (index, block) in self.blocks.iter().enumerate() {
             let context = BlockContext {
                 mask: mask.as_ref(),
                 rotary: rotary.as_ref(),
                 bias: bias.as_ref(),
                 first_values: first_values.as_ref(),
+                conditioning: conditioning.and_then(|all| all.blocks.get(index)),
+                view: view.as_ref(),
             };
             let (next, values) = block.forward(residual, &context);
             residual = next;
             first_values.get_or_insert(values);
         }
         residual.reduce()
+    }
+
+    /// Positions in cross-attention, if there are any.
+    pub(crate) fn context_rotary(&self) -> Option<RotaryConfig> {
+        self.spreads_context
+            .then(|| RotaryConfig::new(self.dim_head))
     }
 }
 

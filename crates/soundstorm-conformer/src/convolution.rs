@@ -13,7 +13,7 @@ use soundstorm_nn::{
     linear_glu, swish,
 };
 
-use crate::BranchEnd;
+use crate::{BranchEnd, Modulation, adaptive_norm::modulate};
 
 /// Configuration of [`ConvolutionModule`].
 #[derive(Config, Debug)]
@@ -99,12 +99,18 @@ impl<B: Backend> ConvolutionModule<B> {
     /// - `x`, output: `[batch, frames, dim]`
     /// - `mask`: `[batch, frames]`, true for real frames
     pub fn forward(&self, x: Tensor<B, 3>, mask: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
-        self.end().forward(self.hidden(x, mask))
+        self.end().forward(self.hidden(x, mask, None))
     }
 
     /// Everything but the last layer, `[batch, frames, expansion_factor * dim]`.
-    pub(crate) fn hidden(&self, x: Tensor<B, 3>, mask: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
-        let x = linear_glu(self.norm.forward(x), &self.expand);
+    pub(crate) fn hidden(
+        &self,
+        x: Tensor<B, 3>,
+        mask: Option<Tensor<B, 2, Bool>>,
+        modulation: Option<&Modulation<B>>,
+    ) -> Tensor<B, 3> {
+        let x = modulate(self.norm.forward(x), modulation);
+        let x = linear_glu(x, &self.expand);
         let x = depthwise(
             x,
             self.depthwise_weight.val(),

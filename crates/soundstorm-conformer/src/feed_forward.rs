@@ -8,7 +8,7 @@ use burn::{
 };
 use soundstorm_nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, linear_swish};
 
-use crate::BranchEnd;
+use crate::{BranchEnd, Modulation, adaptive_norm::modulate};
 
 /// Configuration of [`FeedForward`].
 #[derive(Config, Debug)]
@@ -54,12 +54,17 @@ impl<B: Backend> FeedForward<B> {
     /// # Shapes
     /// - input, output: `[batch, frames, dim]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        self.end().forward(self.hidden(x))
+        self.end().forward(self.hidden(x, None))
     }
 
     /// The hidden layer, `[batch, frames, mult * dim]`.
-    pub(crate) fn hidden(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let hidden = linear_swish(self.norm.forward(x), &self.expand);
+    pub(crate) fn hidden(
+        &self,
+        x: Tensor<B, 3>,
+        modulation: Option<&Modulation<B>>,
+    ) -> Tensor<B, 3> {
+        let x = modulate(self.norm.forward(x), modulation);
+        let hidden = linear_swish(x, &self.expand);
         self.dropout.forward(hidden)
     }
 

@@ -182,6 +182,35 @@ impl<B: Backend> Residual<B> {
         }
     }
 
+    /// The same for a branch whose output is scaled by a gate; 0 leaves it exactly as it is.
+    ///
+    /// # Shapes
+    /// - `gate`: `[batch, 1, dim]`, the scale less one; none at all, when absent
+    pub fn join_gated(
+        self,
+        connection: Option<&HyperConnection<B>>,
+        end: &BranchEnd<B>,
+        gate: Option<&Tensor<B, 3>>,
+        branch: impl FnOnce(Tensor<B, 3>) -> Tensor<B, 3>,
+    ) -> Self {
+        let Some(gate) = gate else {
+            return self.join_linear(connection, end, branch);
+        };
+        match (&self, connection) {
+            (Self::Streams(_), Some(_)) => self.join(connection, |x| {
+                let output = end.forward(branch(x));
+                output.clone() + output * gate.clone()
+            }),
+            _ => {
+                let x = self.reduce();
+                let hidden = branch(x.clone());
+                // What was added, added so many times more: a gate of 0 keeps every bit.
+                let joined = end.add_to(x.clone(), hidden);
+                Self::Plain(joined.clone() + (joined - x) * gate.clone())
+            }
+        }
+    }
+
     /// Normalises each stream.
     pub fn norm(self, norm: &LayerNorm<B>) -> Self {
         match self {

@@ -107,6 +107,7 @@ pub struct CodecFolder {
 /// What a folder holds.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Folder {
     /// A SoundStorm model.
     Model(ModelFolder),

@@ -1,7 +1,10 @@
 //! `key=value` settings over a model's configuration, by leaf name: `heads=8`, `steps=16,1`, `alignment=repeat`.
 
 use serde_json::{Map, Value};
-use soundstorm::{Preset, SemanticConfig, SoundStormConfig};
+use soundstorm::{
+    ContextConfig, CriticConfig, GlobalConfig, Preset, SelfConditioningConfig, SemanticConfig,
+    SoundStormConfig, conformer::ConformerConfig,
+};
 
 use crate::HubError;
 
@@ -68,20 +71,36 @@ impl Setting {
 }
 
 /// The parts of a configuration that leaf names reach into.
-const GROUPS: [&str; 3] = ["conformer", "semantic", "generation"];
+const GROUPS: [&str; 7] = [
+    "conformer",
+    "semantic",
+    "generation",
+    "context",
+    "global",
+    "self_conditioning",
+    "critic",
+];
 
 /// A configuration with every key that there can be.
 fn schema() -> Result<Map<String, Value>, HubError> {
-    let mut config = Preset::Small.config();
-    config.semantic = Some(SemanticConfig::new(1));
-    to_map(&config)
+    to_map(&SoundStormConfig {
+        semantic: Some(SemanticConfig::new(1)),
+        context: Some(ContextConfig::new(1, ConformerConfig::new(1, 1))),
+        global: Some(GlobalConfig::speakers(1, 1)),
+        self_conditioning: Some(SelfConditioningConfig::default()),
+        critic: Some(CriticConfig::SelfCritic {}),
+        ..Preset::Small.config()
+    })
 }
 
 fn keys(schema: &Map<String, Value>) -> String {
     let leaves = schema
         .iter()
         .flat_map(|(key, value)| match value.as_object() {
-            Some(group) => group.keys().cloned().collect(),
+            Some(group) => {
+                let leaves = group.iter().filter(|(_, value)| !value.is_object());
+                leaves.map(|(key, _)| key.clone()).collect()
+            }
             None => vec![key.clone()],
         });
     leaves.collect::<Vec<_>>().join(", ")
@@ -102,8 +121,8 @@ fn to_map(config: &SoundStormConfig) -> Result<Map<String, Value>, HubError> {
 /// setting's own form is checked here, not whether the whole makes sense.
 ///
 /// # Errors
-/// [`HubError::Setting`] for a key that does not exist, a value of another kind, or a setting of
-/// semantic conditioning for a model that has none.
+/// [`HubError::Setting`] for a key that does not exist, a value of another kind, or a setting of a
+/// section that the model does not have.
 pub fn apply_settings(
     config: &SoundStormConfig,
     settings: &[Setting],
@@ -117,7 +136,8 @@ pub fn apply_settings(
             Some(group) => map.get_mut(group).and_then(Value::as_object_mut),
         };
         let Some(target) = target else {
-            return Err(setting.error("the model is not conditioned on semantic tokens"));
+            let group = group.unwrap_or_default();
+            return Err(setting.error(format!("the model has no section {group}")));
         };
         let value = parse(&setting.value, target.get(leaf));
         target.insert(leaf.to_owned(), value);
@@ -205,6 +225,29 @@ mod tests {
         assert!("heads".parse::<Setting>().is_err());
         let bare = Preset::Small.config();
         let error = apply_settings(&bare, &["vocab=3".parse().unwrap()]).unwrap_err();
-        assert!(error.to_string().contains("semantic"));
+        assert!(error.to_string().contains("no section semantic"));
+    }
+
+    #[test]
+    fn sections_of_conditions_are_reached_by_their_names() {
+        let mut config = Preset::Small.config();
+        config.context = Some(ContextConfig::new(7, ConformerConfig::new(5, 1)));
+        config.global = Some(GlobalConfig::speakers(5, 3));
+        config.self_conditioning = Some(SelfConditioningConfig::default());
+        let settings = [
+            "context.alignment=durations",
+            "predict_durations=true",
+            "speakers=11",
+            "train_probability=0.5",
+        ]
+        .map(|text| text.parse().unwrap());
+        let got = apply_settings(&config, &settings).unwrap();
+        let context = got.context.unwrap();
+        assert_eq!(context.alignment, soundstorm::ContextAlignment::Durations);
+        assert!(context.predict_durations);
+        assert_eq!(got.global.unwrap().speakers, 11);
+        assert_eq!(got.self_conditioning.unwrap().train_probability, 0.5);
+        let whole = apply_settings(&config, &["context.encoder=3".parse().unwrap()]);
+        assert!(whole.is_err(), "a section within a section is not a leaf");
     }
 }

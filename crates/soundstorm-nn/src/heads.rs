@@ -16,9 +16,12 @@ pub fn split_heads<B: Backend>(
     rotary: Option<&Rotary<B>>,
 ) -> [Tensor<B, 4>; 3] {
     #[cfg(feature = "flex")]
-    let qkv = match crate::flex::split_heads(qkv, heads, rotary.map(Rotary::tables)) {
-        Ok(done) => return done,
-        Err(qkv) => qkv,
+    let qkv = match rotary {
+        Some(rotary) if rotary.of_rows() => qkv,
+        _ => match crate::flex::split_heads(qkv, heads, rotary.map(Rotary::tables)) {
+            Ok(done) => return done,
+            Err(qkv) => qkv,
+        },
     };
     plain_split(qkv, heads, rotary)
 }
@@ -82,6 +85,23 @@ mod tests {
         assert_eq!(values.dims(), [2, 5, 7, 4]);
         let merged = merge_heads(values).into_data();
         merged.assert_eq(&qkv.narrow(2, 2 * 5 * 4, 5 * 4).into_data(), true);
+    }
+
+    /// Each row by its own tables, whatever kernel there is for one table.
+    #[test]
+    fn rows_with_places_of_their_own_are_turned_by_them() {
+        let qkv = random([2, 7, 3 * 5 * 6]);
+        let device = Default::default();
+        let places = Tensor::<B, 1, burn::tensor::Int>::arange(0..14, &device).float();
+        let rotary = RotaryConfig::new(6).init_rows(places.reshape([2, 7]));
+        let got = split_heads(qkv.clone(), 5, Some(&rotary));
+        let second = RotaryConfig::new(6).init_at::<B>(7..14, &device);
+        let want = split_heads(qkv.narrow(0, 1, 1), 5, Some(&second));
+        for (got, want) in got.into_iter().zip(want) {
+            got.narrow(0, 1, 1)
+                .into_data()
+                .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-4));
+        }
     }
 
     #[cfg(feature = "flex")]

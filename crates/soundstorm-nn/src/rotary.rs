@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use burn::{
     config::Config,
-    tensor::{Tensor, TensorData, backend::Backend},
+    tensor::{DType, Tensor, TensorData, backend::Backend},
 };
 
 /// Configuration of [`Rotary`].
@@ -38,14 +38,7 @@ impl RotaryConfig {
     pub fn init_at<B: Backend>(&self, positions: Range<usize>, device: &B::Device) -> Rotary<B> {
         let frames = positions.len();
         let half = self.dim_head / 2;
-        // The reference's tables are single precision throughout; angles of a
-        // thousand radians differ visibly otherwise.
-        let frequencies: Vec<f32> = (0..half)
-            .map(|i| {
-                let exponent = (2 * i) as f32 / self.dim_head as f32;
-                1.0 / (self.theta as f32).powf(exponent)
-            })
-            .collect();
+        let frequencies = self.frequencies();
         let mut cos = Vec::with_capacity(frames * half);
         let mut sin = Vec::with_capacity(frames * half);
         for position in positions {
@@ -61,6 +54,35 @@ impl RotaryConfig {
             cos: table(cos),
             sin: table(sin),
         }
+    }
+
+    /// Tables for frames at places of each row's own, which need not be whole numbers.
+    ///
+    /// # Shapes
+    /// - `positions`: `[batch, frames]`, in single precision
+    pub fn init_rows<B: Backend>(&self, positions: Tensor<B, 2>) -> Rotary<B> {
+        let [batch, frames] = positions.dims();
+        let half = self.dim_head / 2;
+        let frequencies = TensorData::new(self.frequencies(), [1, 1, 1, half]);
+        let frequencies = Tensor::from_data(frequencies, (&positions.device(), DType::F32));
+        let angles = positions.reshape([batch, 1, frames, 1]) * frequencies;
+        Rotary {
+            cos: angles.clone().cos(),
+            sin: angles.sin(),
+        }
+    }
+
+    /// Radians of each pair of channels from one position to the next.
+    ///
+    /// The reference's tables are single precision throughout; angles of a thousand radians differ
+    /// visibly otherwise.
+    fn frequencies(&self) -> Vec<f32> {
+        (0..self.dim_head / 2)
+            .map(|i| {
+                let exponent = (2 * i) as f32 / self.dim_head as f32;
+                1.0 / (self.theta as f32).powf(exponent)
+            })
+            .collect()
     }
 }
 
@@ -86,7 +108,13 @@ impl<B: Backend> Rotary<B> {
         )
     }
 
-    /// Cosines and sines, `[1, 1, frames, dim_head / 2]`.
+    /// Whether rows have tables of their own.
+    #[cfg(feature = "flex")]
+    pub(crate) fn of_rows(&self) -> bool {
+        self.cos.dims()[0] > 1
+    }
+
+    /// Cosines and sines, `[1 or batch, 1, frames, dim_head / 2]`.
     #[cfg(feature = "flex")]
     pub(crate) fn tables(&self) -> (&Tensor<B, 4>, &Tensor<B, 4>) {
         (&self.cos, &self.sin)
@@ -102,6 +130,24 @@ mod tests {
 
     fn random(shape: [usize; 4]) -> Tensor<B, 4> {
         Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Default::default())
+    }
+
+    /// Rows of whole numbers are what the tables of a range are.
+    #[test]
+    fn rows_have_places_of_their_own() {
+        let device = Default::default();
+        let x = random([2, 3, 5, 6]);
+        let config = RotaryConfig::new(6);
+        let places = [[0.0f32, 1.0, 2.0, 3.0, 4.0], [7.0, 8.0, 9.0, 10.0, 11.0]];
+        let got = config.init_rows(Tensor::from_data(places, &device));
+        let got = got.forward(x.clone());
+        for (row, start) in [0, 7].into_iter().enumerate() {
+            let want = config.init_at(start..start + 5, &device);
+            let want = want.forward(x.clone().narrow(0, row, 1));
+            let got = got.clone().narrow(0, row, 1);
+            got.into_data()
+                .assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-5));
+        }
     }
 
     /// What rotary positions are for: a product depends on the distance only.

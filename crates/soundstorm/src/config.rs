@@ -1,7 +1,15 @@
 //! The configuration of a model, as it stands in a model folder's `config.json`.
 
+mod context;
+mod critic;
+mod global;
+
+pub use context::{ContextAlignment, ContextConfig, ContextSource};
+pub use critic::{CriticConfig, SelfConditioningConfig};
+pub use global::GlobalConfig;
+
 use serde::{Deserialize, Serialize};
-use soundstorm_conformer::ConformerConfig;
+use soundstorm_conformer::{ConditioningConfig, ConformerConfig};
 use soundstorm_maskgit::DecodeOptions;
 
 use crate::SoundStormError;
@@ -25,6 +33,18 @@ pub struct SoundStormConfig {
     /// Conditioning on semantic tokens, if there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semantic: Option<SemanticConfig>,
+    /// Conditioning on text, if there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<ContextConfig>,
+    /// Conditioning on a vector for each row, if there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global: Option<GlobalConfig>,
+    /// Conditioning on the frames of the last pass, if there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_conditioning: Option<SelfConditioningConfig>,
+    /// The critic, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critic: Option<CriticConfig>,
     /// The options of generation that the model was tuned for.
     #[serde(default)]
     pub generation: DecodeOptions,
@@ -162,6 +182,32 @@ impl SemanticConfig {
 }
 
 impl SoundStormConfig {
+    /// A model of so many levels and codes that is conditioned on nothing, with heads as in the
+    /// paper.
+    pub fn new(codebook_size: usize, num_quantizers: usize, conformer: ConformerConfig) -> Self {
+        Self {
+            codebook_size,
+            num_quantizers,
+            grouped_quantizers: 1,
+            head: HeadKind::Dense,
+            conformer,
+            semantic: None,
+            context: None,
+            global: None,
+            self_conditioning: None,
+            critic: None,
+            generation: DecodeOptions::default(),
+        }
+    }
+
+    /// What conformers are conditioned on.
+    pub(crate) fn conditioning(&self) -> ConditioningConfig {
+        ConditioningConfig {
+            context: self.context.as_ref().and_then(ContextConfig::attention),
+            vector: self.global.as_ref().map(|global| global.dim),
+        }
+    }
+
     /// Levels in all: those of every group, group by group.
     pub fn levels(&self) -> usize {
         self.num_quantizers * self.grouped_quantizers
@@ -185,10 +231,25 @@ impl SoundStormConfig {
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(SoundStormError::Config(format!("{name} is 0")));
         }
-        if let Some(problem) = self.conformer.problem() {
-            return Err(SoundStormError::Config(format!("conformer: {problem}")));
-        }
-        if let Some(problem) = self.semantic.as_ref().and_then(SemanticConfig::problem) {
+        let conditioning = self.conditioning();
+        let of_conformer = |name: &str, conformer: &ConformerConfig| {
+            let problem = conformer
+                .problem()
+                .or_else(|| conformer.conditioning_problem(&conditioning))?;
+            Some(format!("{name}: {problem}"))
+        };
+        let of_critic = || match self.critic.as_ref()? {
+            CriticConfig::SelfCritic {} => None,
+            CriticConfig::Token { conformer } => of_conformer("critic.conformer", conformer),
+        };
+        // A section that is wrong makes a conformer wrong that is conditioned by it.
+        let problem = (self.context.as_ref().and_then(ContextConfig::problem))
+            .or_else(|| self.global.as_ref().and_then(GlobalConfig::problem))
+            .or_else(|| of_conformer("conformer", &self.conformer))
+            .or_else(|| self.semantic.as_ref().and_then(SemanticConfig::problem))
+            .or_else(|| self.self_conditioning.and_then(|section| section.problem()))
+            .or_else(of_critic);
+        if let Some(problem) = problem {
             return Err(SoundStormError::Config(problem));
         }
         Ok(self.generation.validate()?)
@@ -236,6 +297,84 @@ mod tests {
             })
         });
         assert!(uneven.contains("repeat"));
+    }
+
+    #[test]
+    fn bad_conditions_are_named() {
+        let good = crate::Preset::Small.config();
+        let encoder = ConformerConfig::new(5, 1);
+        let bad = |change: &dyn Fn(&mut SoundStormConfig)| {
+            let mut config = good.clone();
+            change(&mut config);
+            config.validate().expect_err("it is bad").to_string()
+        };
+        let context = |change: &dyn Fn(&mut ContextConfig)| {
+            bad(&|config| {
+                let mut context = ContextConfig::new(7, encoder.clone());
+                change(&mut context);
+                config.context = Some(context);
+            })
+        };
+        assert!(context(&|c| c.vocab = 0).contains("context.vocab"));
+        assert!(context(&|c| c.encoder.depth = 0).contains("context.encoder: depth"));
+        assert!(context(&|c| c.source = ContextSource::Bytes).contains("256 bytes"));
+        let odd = bad(&|c| {
+            c.context = Some(ContextConfig::new(7, encoder.clone()));
+            c.conformer.t5_rel_pos_bias = true;
+            c.conformer.dim_head = 3;
+        });
+        assert!(odd.contains("even"), "{odd}");
+        let none = bad(&|c| c.global = Some(GlobalConfig::speakers(5, 0)));
+        assert!(none.contains("neither"));
+        let often = SelfConditioningConfig {
+            train_probability: 1.5,
+        };
+        assert!(bad(&|c| c.self_conditioning = Some(often)).contains("train_probability"));
+        let critic = CriticConfig::Token {
+            conformer: ConformerConfig::new(5, 0),
+        };
+        assert!(bad(&|c| c.critic = Some(critic.clone())).contains("critic.conformer: depth"));
+    }
+
+    /// Sections that are not there leave no trace in a file, and those that are read back.
+    #[test]
+    fn sections_are_optional_and_refuse_unknown_keys() {
+        let plain = serde_json::to_value(crate::Preset::Small.config()).expect("serialises");
+        for name in ["context", "global", "self_conditioning", "critic"] {
+            assert!(plain.get(name).is_none(), "{name}");
+        }
+        for (name, section) in [
+            (
+                "context",
+                serde_json::json!({"vocab": 256, "source": "bytes", "alignment": "durations",
+                    "predict_durations": true, "encoder": {"dim": 8, "depth": 1}}),
+            ),
+            (
+                "global",
+                serde_json::json!({"dim": 7, "speakers": 3, "embedding": 5}),
+            ),
+            (
+                "self_conditioning",
+                serde_json::json!({"train_probability": 0.5}),
+            ),
+            ("critic", serde_json::json!({"kind": "self"})),
+            (
+                "critic",
+                serde_json::json!({"kind": "token", "conformer": {"dim": 8, "depth": 1}}),
+            ),
+        ] {
+            let mut json = plain.clone();
+            json[name] = section;
+            let read =
+                |json: &serde_json::Value| serde_json::from_value::<SoundStormConfig>(json.clone());
+            let config = read(&json).expect("a good section");
+            config.validate().expect("it is valid");
+            let back = serde_json::to_value(&config).expect("serialises");
+            assert_eq!(read(&back).expect("reads back"), config);
+            json[name]["other"] = 3.into();
+            let error = read(&json).expect_err("an unknown key").to_string();
+            assert!(error.contains("other"), "{error}");
+        }
     }
 
     #[test]

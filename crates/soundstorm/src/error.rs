@@ -45,6 +45,35 @@ pub enum SoundStormError {
     /// Semantic tokens are missing, or given to a model that takes none.
     #[error("semantic tokens: {0}")]
     Semantic(&'static str),
+    /// A condition that the model takes and a row does not give.
+    #[error("row {row}: the model is conditioned on {what}, and there is none")]
+    Missing {
+        /// The condition.
+        what: &'static str,
+        /// The row.
+        row: usize,
+    },
+    /// A condition that a row gives and the model does not take.
+    #[error("row {row}: the model is not conditioned on {what}")]
+    Unused {
+        /// The condition.
+        what: &'static str,
+        /// The row.
+        row: usize,
+    },
+    /// A speaker that is not in the table.
+    #[error("row {row}: there is no speaker {got}, the last is {limit}")]
+    Speaker {
+        /// The row.
+        row: usize,
+        /// The speaker.
+        got: usize,
+        /// The last in the table.
+        limit: usize,
+    },
+    /// A part that the model does not have.
+    #[error("the model has no {0}")]
+    Absent(&'static str),
     /// Nothing to generate or to score.
     #[error("{0}: there are no frames")]
     Empty(&'static str),

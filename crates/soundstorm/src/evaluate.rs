@@ -4,7 +4,7 @@
 use burn::tensor::{Int, Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
-use crate::{SoundStorm, SoundStormError, loss::cross_entropy};
+use crate::{Conditions, SoundStorm, SoundStormError, loss::cross_entropy};
 
 /// The score of one level.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,11 +32,42 @@ impl<B: Backend> SoundStorm<B> {
         codes: Tensor<B, 3, Int>,
         lengths: Option<&[usize]>,
         semantic: Option<&[Vec<i64>]>,
+        observe: impl FnMut(&LevelScore),
+    ) -> Result<Vec<LevelScore>, SoundStormError> {
+        if self.semantic.is_some() != semantic.is_some() {
+            return Err(SoundStormError::Semantic(match semantic {
+                Some(_) => "the model is not conditioned on them",
+                None => "the model is conditioned on them, and none are given",
+            }));
+        }
+        let conditions: Vec<Conditions> = match semantic {
+            Some(rows) => rows.iter().cloned().map(Conditions::semantic).collect(),
+            None => vec![Conditions::default(); codes.dims()[0]],
+        };
+        self.evaluate_given(codes, lengths, &conditions, observe)
+    }
+
+    /// The same under any conditions.
+    ///
+    /// # Errors
+    /// Codes, lengths or conditions that do not fit.
+    pub fn evaluate_given(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        lengths: Option<&[usize]>,
+        conditions: &[Conditions],
         mut observe: impl FnMut(&LevelScore),
     ) -> Result<Vec<LevelScore>, SoundStormError> {
         self.check_codes("codes", &codes, lengths, self.codebook_size() - 1)?;
         let [batch, levels, frames] = codes.dims();
-        let condition = self.condition(semantic, frames)?;
+        if conditions.len() != batch {
+            return Err(SoundStormError::Shape {
+                what: "conditions",
+                expected: format!("those of {batch} rows"),
+                got: conditions.len().to_string(),
+            });
+        }
+        let prepared = self.prepare(conditions, lengths, frames)?;
         let full = vec![frames; batch];
         let lengths = lengths.unwrap_or(&full);
         if lengths.iter().all(|&length| length == 0) {
@@ -51,7 +82,7 @@ impl<B: Backend> SoundStorm<B> {
                 &codes.device(),
             );
             let input = codes.clone().slice_assign(finer, masked);
-            let logits = self.level_logits(input, condition.clone(), Some(lengths), level);
+            let logits = self.level_logits_given(input, &prepared, Some(lengths), level);
             let target: Tensor<B, 2, Int> =
                 codes.clone().narrow(1, level, 1).reshape([batch, frames]);
 

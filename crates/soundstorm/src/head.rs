@@ -80,26 +80,63 @@ impl<B: Backend> Head<B> {
     /// - `x`: `[batch, frames, dim]`
     /// - output: `[batch, frames, codebook_size]`
     pub fn forward(&self, x: Tensor<B, 3>, level: usize) -> Tensor<B, 3> {
-        let [batch, frames, dim] = x.dims();
-        // One two-dimensional product: a batched one would copy the weights.
-        let mut x = x.reshape([batch * frames, dim]);
-        // Heads that were left in single precision give logits in it.
-        if self.weight.val().dtype() == DType::F32 {
-            x = x.cast(DType::F32);
-        }
+        let [batch, frames, _] = x.dims();
+        let mut x = self.rows(x);
         if let Some(projection) = &self.projection {
-            let HeadProjection {
-                weight,
-                bias,
-                packed,
-                ..
-            } = projection;
-            x = linear(x, weight, bias, packed, level);
-            x = projection.norm.forward(x);
+            x = projection.norm.forward(projection.forward(x, level));
         }
         let logits = linear(x, &self.weight, &self.bias, &self.packed, level);
         let codes = logits.dims()[1];
         logits.reshape([batch, frames, codes])
+    }
+
+    /// One level's projection of the frames, before its norm, if the heads have projections.
+    ///
+    /// # Shapes
+    /// - `x`, output: `[batch, frames, dim]`
+    pub(crate) fn projected(&self, x: Tensor<B, 3>, level: usize) -> Option<Tensor<B, 3>> {
+        let shape = x.dims();
+        let projection = self.projection.as_ref()?;
+        Some(projection.forward(self.rows(x), level).reshape(shape))
+    }
+
+    /// The sum of all levels' projections; without projections the frames themselves.
+    ///
+    /// # Shapes
+    /// - `x`, output: `[batch, frames, dim]`
+    pub(crate) fn summary(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let Some(projection) = &self.projection else {
+            return x;
+        };
+        let (shape, dtype) = (x.dims(), x.dtype());
+        // The sum of products is the product with the sum.
+        let weight = projection.weight.val().cast(DType::F32).sum_dim(0);
+        let bias = projection.bias.val().cast(DType::F32).sum_dim(0);
+        let [_, input, output] = weight.dims();
+        let sum = affine(
+            self.rows(x).cast(DType::F32),
+            weight.reshape([input, output]),
+            Some(bias.reshape([output])),
+            &Packed::default(),
+        );
+        sum.reshape(shape).cast(dtype)
+    }
+
+    /// Frames as the rows of one matrix: a batched product would copy the weights. Heads that were
+    /// left in single precision give logits in it.
+    fn rows(&self, x: Tensor<B, 3>) -> Tensor<B, 2> {
+        let [batch, frames, dim] = x.dims();
+        let x = x.reshape([batch * frames, dim]);
+        match self.weight.val().dtype() {
+            DType::F32 => x.cast(DType::F32),
+            _ => x,
+        }
+    }
+}
+
+impl<B: Backend> HeadProjection<B> {
+    fn forward(&self, x: Tensor<B, 2>, level: usize) -> Tensor<B, 2> {
+        linear(x, &self.weight, &self.bias, &self.packed, level)
     }
 }
 

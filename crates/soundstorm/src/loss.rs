@@ -1,11 +1,13 @@
 //! The training objective: cross-entropy on the masked tokens of one level drawn
 //! for each row (SoundStorm, section 3.2).
 
-use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
+use std::collections::BTreeMap;
+
+use burn::tensor::{DType, Int, Tensor, backend::Backend};
 use rand::Rng;
 use soundstorm_maskgit::TrainingMask;
 
-use crate::{SoundStorm, SoundStormError};
+use crate::{ConditionedBatch, LossOptions, SoundStorm, SoundStormError, Train};
 
 /// What [`SoundStorm::loss`] is given.
 #[derive(Clone, Debug)]
@@ -30,7 +32,8 @@ impl<B: Backend> TrainingBatch<B> {
 }
 
 impl<B: Backend> SoundStorm<B> {
-    /// The mean cross-entropy, in nats, of the masked tokens of the batch, `[1]`.
+    /// The mean cross-entropy, in nats, of the masked tokens of the batch, `[1]`: the generator's
+    /// part of [`Self::losses`], with no condition left out.
     ///
     /// # Errors
     /// Codes or lengths that do not fit, and a row without frames.
@@ -39,19 +42,20 @@ impl<B: Backend> SoundStorm<B> {
         batch: &TrainingBatch<B>,
         rng: &mut R,
     ) -> Result<Tensor<B, 1>, SoundStormError> {
-        let [rows, levels, frames] = batch.codes.dims();
-        let lengths = batch.lengths.clone().unwrap_or_else(|| vec![frames; rows]);
-        self.check_codes(
-            "codes",
-            &batch.codes,
-            Some(&lengths),
-            self.codebook_size() - 1,
-        )?;
-        let mask = TrainingMask::draw(&lengths, levels, frames, rng)?;
-        self.masked_loss(batch, &mask)
+        if self.semantic.is_some() && batch.semantic.is_none() {
+            return Err(SoundStormError::Semantic(
+                "the model is conditioned on them, and none are given",
+            ));
+        }
+        let options = LossOptions {
+            train: Train::Generator,
+            ..LossOptions::default()
+        };
+        let losses = self.losses(&ConditionedBatch::from(batch), &options, rng)?;
+        Ok(losses.generator.unwrap_or(losses.total))
     }
 
-    /// The loss under a given mask.
+    /// The loss under a given mask; of a first pass, where the model has self-conditioning.
     ///
     /// # Errors
     /// As [`Self::loss`], and a mask of another shape.
@@ -60,38 +64,23 @@ impl<B: Backend> SoundStorm<B> {
         batch: &TrainingBatch<B>,
         mask: &TrainingMask,
     ) -> Result<Tensor<B, 1>, SoundStormError> {
-        let [_, _, frames] = batch.codes.dims();
-        let device = batch.codes.device();
+        let frames = batch.codes.dims()[2];
         let masked = mask.apply_tensor(batch.codes.clone(), self.mask_id())?;
         let condition = self.condition(batch.semantic.as_deref(), frames)?;
-        let hidden = self.hidden(masked.tokens, condition, batch.lengths.as_deref());
-
-        // Rows that drew the same level share its head; no other head runs.
-        let mut levels = masked.levels.clone();
-        levels.sort_unstable();
-        levels.dedup();
-        let mut sum = Tensor::<B, 1>::zeros([1], (&device, DType::F32));
-        for level in levels {
-            let rows: Vec<i64> = (0..masked.levels.len() as i64)
-                .filter(|&row| masked.levels[row as usize] == level)
-                .collect();
-            let count = rows.len();
-            let rows = Tensor::<B, 1, Int>::from_data(TensorData::new(rows, [count]), &device);
-            let logits = self
-                .head
-                .forward(hidden.clone().select(0, rows.clone()), level);
-            let target = batch
-                .codes
-                .clone()
-                .select(0, rows.clone())
-                .narrow(1, level, 1);
-            let losses = cross_entropy(logits, target.reshape([count, frames]));
-            let counted = masked.counted.clone().float().select(0, rows);
-            sum = sum + (losses * counted).sum();
-        }
+        let hidden = self.hidden(masked.tokens.clone(), condition, batch.lengths.as_deref());
+        let generated = self.generated(&hidden, &batch.codes, &masked, None);
         let count = mask.counted().iter().filter(|&&counts| counts).count();
-        Ok(sum / count.max(1) as f64)
+        Ok(generated.loss / count.max(1) as f64)
     }
+}
+
+/// The rows of a batch that drew each level.
+pub(crate) fn by_level(levels: &[usize]) -> BTreeMap<usize, Vec<i64>> {
+    let mut rows = BTreeMap::<usize, Vec<i64>>::new();
+    for (row, &level) in levels.iter().enumerate() {
+        rows.entry(level).or_default().push(row as i64);
+    }
+    rows
 }
 
 /// The cross-entropy of each frame, in nats and single precision.

@@ -6,11 +6,12 @@ use burn::{
     tensor::{Int, Tensor, backend::Backend},
 };
 use soundstorm_conformer::Conformer;
-use soundstorm_nn::frame_mask;
 
 use crate::{
-    Head, HeadConfig, HeadKind, LevelEmbedding, LevelEmbeddingConfig, SemanticCondition,
-    SemanticConditionConfig, SoundStormConfig, SoundStormError,
+    ContextEncoder, ContextEncoderConfig, CriticConfig, GlobalCondition, Head, HeadConfig,
+    HeadKind, LevelEmbedding, LevelEmbeddingConfig, Prepared, ScoreHead, ScoreHeadConfig,
+    SelfConditioning, SelfConditioningLayerConfig, SemanticCondition, SemanticConditionConfig,
+    SoundStormConfig, SoundStormError, TokenCritic, critic::pass, prepare::Part,
 };
 
 /// SoundStorm.
@@ -20,10 +21,20 @@ pub struct SoundStorm<B: Backend> {
     pub embedding: LevelEmbedding<B>,
     /// Embedding of semantic tokens, if the model is conditioned on them.
     pub semantic: Option<SemanticCondition<B>>,
+    /// Encoder of text, if the model is conditioned on it.
+    pub context: Option<ContextEncoder<B>>,
+    /// Speakers and embeddings, if the model is conditioned on them.
+    pub global: Option<GlobalCondition<B>>,
+    /// Conditioning on the last pass, if the model has it.
+    pub self_conditioning: Option<SelfConditioning<B>>,
     /// The conformer.
     pub conformer: Conformer<B>,
     /// The heads.
     pub head: Head<B>,
+    /// The critic, if it is a head on the model itself.
+    pub critic: Option<ScoreHead<B>>,
+    /// The critic, if it is a network of its own.
+    pub token_critic: Option<TokenCritic<B>>,
     codebook_size: usize,
     levels: usize,
     frame_multiple: usize,
@@ -45,10 +56,34 @@ impl SoundStormConfig {
                 .semantic
                 .clone()
                 .map(|semantic| SemanticConditionConfig { dim, semantic }.init(device)),
-            conformer: self.conformer.init(device),
+            context: self
+                .context
+                .clone()
+                .map(|context| ContextEncoderConfig { dim, context }.init(device)),
+            global: self.global.as_ref().map(|global| global.init(device)),
+            self_conditioning: self.self_conditioning.map(|section| {
+                SelfConditioningLayerConfig::new(dim, section.train_probability).init(device)
+            }),
+            conformer: self
+                .conformer
+                .init_conditioned(&self.conditioning(), device),
             head: HeadConfig::new(dim, self.levels(), self.codebook_size)
                 .with_projected(self.head == HeadKind::Projected)
                 .init(device),
+            critic: (self.critic == Some(CriticConfig::SelfCritic {})).then(|| {
+                // Heads with projections tell levels apart before the score.
+                let outputs = match self.head {
+                    HeadKind::Dense => self.levels(),
+                    HeadKind::Projected => 1,
+                };
+                ScoreHeadConfig::new(dim).with_outputs(outputs).init(device)
+            }),
+            token_critic: match &self.critic {
+                Some(CriticConfig::Token { conformer }) => {
+                    Some(self.init_token_critic(conformer, device))
+                }
+                _ => None,
+            },
             codebook_size: self.codebook_size,
             levels: self.levels(),
             frame_multiple: 1,
@@ -90,7 +125,8 @@ impl<B: Backend> SoundStorm<B> {
         self.embedding.table.val().device()
     }
 
-    /// The condition of a batch: `None` for a model that takes none.
+    /// The semantic condition of a batch: `None` for a model that takes no semantic tokens. All
+    /// other conditions are absent; [`Self::prepare`] takes all.
     ///
     /// # Shapes
     /// - `rows`: each row's semantic tokens
@@ -115,7 +151,8 @@ impl<B: Backend> SoundStorm<B> {
         }
     }
 
-    /// The conformer's frames, before any head.
+    /// The conformer's frames, before any head, as of the first pass where the model has
+    /// self-conditioning.
     ///
     /// # Shapes
     /// - `codes`: `[batch, levels, frames]`, the mask id where hidden
@@ -128,14 +165,49 @@ impl<B: Backend> SoundStorm<B> {
         condition: Option<Tensor<B, 3>>,
         lengths: Option<&[usize]>,
     ) -> Tensor<B, 3> {
-        let frames = codes.dims()[2];
-        let device = codes.device();
-        let mask = lengths.and_then(|lengths| frame_mask(lengths, frames, &device));
-        let mut x = self.embedding.forward(codes);
-        if let Some(condition) = condition {
-            x = x + condition;
-        }
-        self.conformer.forward(x, mask)
+        let prepared = Prepared {
+            generator: Part::added(condition),
+            critic: None,
+            encoded: None,
+        };
+        self.hidden_given(codes, &prepared, None, lengths)
+    }
+
+    /// The same under any conditions, after a pass whose frames `last` are, if there was one.
+    ///
+    /// # Shapes
+    /// - `codes`: `[batch, levels, frames]`, the mask id where hidden
+    /// - `prepared`: by [`Self::prepare`], for as many rows and frames
+    /// - `last`, output: `[batch, frames, dim]`
+    /// - `lengths`: real frames of each row; all, when absent
+    pub fn hidden_given(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        prepared: &Prepared<B>,
+        last: Option<Tensor<B, 3>>,
+        lengths: Option<&[usize]>,
+    ) -> Tensor<B, 3> {
+        let added = self.self_conditioning.as_ref().map(|layer| match last {
+            Some(last) => layer.forward(self.head.summary(last)),
+            None => layer.absent(),
+        });
+        self.hidden_adding(codes, prepared, added, lengths)
+    }
+
+    /// The same with what self-conditioning adds to the embedded frames.
+    pub(crate) fn hidden_adding(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        prepared: &Prepared<B>,
+        added: Option<Tensor<B, 3>>,
+        lengths: Option<&[usize]>,
+    ) -> Tensor<B, 3> {
+        let x = self.embedding.forward(codes);
+        let x = match added {
+            Some(added) => x + added,
+            None => x,
+        };
+        pass(x, &prepared.generator, &self.conformer, lengths)
     }
 
     /// The logits of one level.
@@ -152,6 +224,23 @@ impl<B: Backend> SoundStorm<B> {
     ) -> Tensor<B, 3> {
         self.head
             .forward(self.hidden(codes, condition, lengths), level)
+    }
+
+    /// The logits of one level under any conditions, in a first pass. [`Self::passes`] makes
+    /// several, each conditioned on the last.
+    ///
+    /// # Shapes
+    /// - input as of [`Self::hidden_given`]
+    /// - output: `[batch, frames, codebook_size]`
+    pub fn level_logits_given(
+        &self,
+        codes: Tensor<B, 3, Int>,
+        prepared: &Prepared<B>,
+        lengths: Option<&[usize]>,
+        level: usize,
+    ) -> Tensor<B, 3> {
+        let hidden = self.hidden_given(codes, prepared, None, lengths);
+        self.head.forward(hidden, level)
     }
 
     /// The logits of every level.

@@ -76,24 +76,20 @@ impl FromStr for Preset {
 }
 
 fn paper() -> SoundStormConfig {
+    let conformer = ConformerConfig {
+        heads: 16,
+        dim_head: 64,
+        conv_kernel_size: 5,
+        ..ConformerConfig::new(1024, 12)
+    };
     SoundStormConfig {
-        codebook_size: 1024,
-        num_quantizers: 12,
-        grouped_quantizers: 1,
-        head: HeadKind::Dense,
-        conformer: ConformerConfig {
-            heads: 16,
-            dim_head: 64,
-            conv_kernel_size: 5,
-            ..ConformerConfig::new(1024, 12)
-        },
         semantic: Some(SemanticConfig {
             alignment: Alignment::Repeat,
             // 25 tokens a second beside 50 frames.
             semantic_hop: 640,
             ..SemanticConfig::new(1024)
         }),
-        generation: DecodeOptions::default(),
+        ..SoundStormConfig::new(1024, 12, conformer)
     }
 }
 
@@ -110,16 +106,13 @@ fn reference() -> SoundStormConfig {
 }
 
 fn uslm() -> SoundStormConfig {
+    let conformer = ConformerConfig {
+        heads: 8,
+        dim_head: 128,
+        ..ConformerConfig::new(1024, 12)
+    };
     SoundStormConfig {
-        codebook_size: 1024,
-        num_quantizers: 7,
-        grouped_quantizers: 1,
         head: HeadKind::Projected,
-        conformer: ConformerConfig {
-            heads: 8,
-            dim_head: 128,
-            ..ConformerConfig::new(1024, 12)
-        },
         semantic: Some(SemanticConfig {
             source: SemanticSource::CodecLevel1,
             ..SemanticConfig::new(1024)
@@ -130,6 +123,7 @@ fn uslm() -> SoundStormConfig {
             top_k: Some(308),
             ..DecodeOptions::default()
         },
+        ..SoundStormConfig::new(1024, 7, conformer)
     }
 }
 

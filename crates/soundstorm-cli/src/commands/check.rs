@@ -147,21 +147,18 @@ impl Job for Make<'_> {
             ..Default::default()
         });
         init_codec::<B>(&codec, folder.join("codec"), seed, false, &device)?;
+        let conformer = ConformerConfig {
+            heads: 3,
+            dim_head: 22,
+            conv_kernel_size: 5,
+            num_residual_streams: 2,
+            value_residual: ValueResidual::Learned,
+            ..ConformerConfig::new(70, 2)
+        };
         let model = SoundStormConfig {
-            codebook_size: CODES,
-            num_quantizers: LEVELS,
-            grouped_quantizers: 1,
             head: HeadKind::Projected,
-            conformer: ConformerConfig {
-                heads: 3,
-                dim_head: 22,
-                conv_kernel_size: 5,
-                num_residual_streams: 2,
-                value_residual: ValueResidual::Learned,
-                ..ConformerConfig::new(70, 2)
-            },
             semantic: Some(SemanticConfig::new(VOCAB)),
-            generation: DecodeOptions::default(),
+            ..SoundStormConfig::new(CODES, LEVELS, conformer)
         };
         init_model::<B>(&model, folder.join("model"), seed, false, &device)?;
         Ok(())

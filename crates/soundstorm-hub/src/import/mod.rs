@@ -166,6 +166,7 @@ struct Converted<'a> {
     read: Read<'a>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Target {
     Model(ModelFolder),
     Codec(CodecFolder),

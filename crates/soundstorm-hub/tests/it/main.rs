@@ -3,6 +3,7 @@
 
 mod codecs;
 mod codes_file;
+mod critic;
 mod folder;
 mod full_size;
 #[cfg(feature = "hf")]

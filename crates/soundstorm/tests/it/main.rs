@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod conditions;
 mod counts;
 mod evaluate;
 mod generate;
 mod loss;
 mod options;
+mod overfit;
 mod support;
+mod training;

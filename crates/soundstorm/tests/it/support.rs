@@ -11,22 +11,19 @@ pub(crate) const CODES: usize = 17;
 pub(crate) const LEVELS: usize = 5;
 
 pub(crate) fn config() -> SoundStormConfig {
+    let conformer = ConformerConfig {
+        heads: 3,
+        dim_head: 2,
+        conv_kernel_size: 5,
+        ..ConformerConfig::new(13, 2)
+    };
     SoundStormConfig {
-        codebook_size: CODES,
-        num_quantizers: LEVELS,
-        grouped_quantizers: 1,
         head: HeadKind::Projected,
-        conformer: ConformerConfig {
-            heads: 3,
-            dim_head: 2,
-            conv_kernel_size: 5,
-            ..ConformerConfig::new(13, 2)
-        },
-        semantic: None,
         generation: DecodeOptions {
             steps: vec![3, 2, 1],
             ..DecodeOptions::default()
         },
+        ..SoundStormConfig::new(CODES, LEVELS, conformer)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use soundstorm::{
-    HeadKind, Preset, SemanticConfig, SoundStormConfig,
+    CriticConfig, HeadKind, Preset, SelfConditioningConfig, SemanticConfig, SoundStormConfig,
     conformer::{ConformerConfig, ValueResidual},
 };
 
@@ -63,13 +63,13 @@ pub(super) fn configure(
             t5_rel_pos_bias: facts.t5,
             num_residual_streams: facts.streams,
             value_residual,
-            ..base.conformer
+            ..base.conformer.clone()
         },
         semantic: facts.vocab.and_then(|vocab| {
             let semantic = base.semantic.clone()?;
             Some(SemanticConfig { vocab, ..semantic })
         }),
-        generation: base.generation.clone(),
+        ..base
     };
     stated.agree(&config)?;
     config.validate().map_err(|error| HubError::Config {
@@ -125,6 +125,10 @@ impl Stated<'_> {
         if facts.vocab.is_none() {
             config.semantic = None;
         }
+        config.self_conditioning = facts
+            .self_conditioning
+            .then(SelfConditioningConfig::default);
+        config.critic = facts.critic.then_some(CriticConfig::SelfCritic {});
         apply_settings(&config, self.settings)
     }
 
@@ -188,7 +192,14 @@ impl Stated<'_> {
             }
         };
         let stated = match self.preset {
-            Some(preset) => apply_settings(&preset.config(), self.settings)?,
+            Some(preset) => {
+                let with_sections = SoundStormConfig {
+                    self_conditioning: config.self_conditioning,
+                    critic: config.critic.clone(),
+                    ..preset.config()
+                };
+                apply_settings(&with_sections, self.settings)?
+            }
             None => apply_settings(config, self.settings)?,
         };
         leaves(&stated)

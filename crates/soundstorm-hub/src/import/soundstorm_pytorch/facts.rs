@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) levels: usize,
     pub(super) groups: usize,
     pub(super) vocab: Option<usize>,
+    pub(super) self_conditioning: bool,
+    pub(super) critic: bool,
 }
 
 /// Values that tensors give for one size, in the order they were seen.
@@ -171,6 +173,8 @@ impl Facts {
             levels,
             groups,
             vocab: at(super::SEMANTIC_WEIGHT, 0),
+            self_conditioning: tensors.contains_key(super::NULL_EMBEDDING),
+            critic: tensors.contains_key(&format!("{}.weight", super::CRITIC)),
         })
     }
 }

@@ -21,16 +21,14 @@ const LOGITS_BIAS: &str = "net.to_logits.2.bias";
 /// The package does not let it vary.
 const T5_BUCKETS: usize = 32;
 
-/// What a checkpoint may hold beside the network: the critic (with a second copy of the network),
-/// self-conditioning, and models that were only carried along.
-const BESIDE: [&str; 6] = [
-    "token_critic.",
-    "null_embed",
-    "to_self_cond.",
-    "soundstream.",
-    "wav2vec.",
-    "text_to_semantic.",
-];
+const NULL_EMBEDDING: &str = "null_embed";
+const SELF_CONDITIONING: &str = "to_self_cond";
+const CRITIC: &str = "token_critic.to_logits";
+/// The critic is the network with a head of its own, and so the network stands here once more.
+const CRITIC_NET: &str = "token_critic.net.";
+
+/// Models that a checkpoint may hold beside the network and only carries along.
+const BESIDE: [&str; 3] = ["soundstream.", "wav2vec.", "text_to_semantic."];
 
 pub(super) fn convert<'a>(
     source: &'a dyn TensorSource,
@@ -40,6 +38,7 @@ pub(super) fn convert<'a>(
     let (skipped, model): (BTreeMap<_, _>, BTreeMap<_, _>) = source
         .tensors()
         .iter()
+        .filter(|(name, info)| !is_again(name, info, source))
         .map(|(name, info)| (name.clone(), info.clone()))
         .partition(|(name, _)| is_beside(name));
     let layout = Layout::detect(model.keys().map(String::as_str)).ok_or_else(|| {
@@ -91,6 +90,14 @@ fn is_beside(name: &str) -> bool {
     BESIDE.iter().any(|prefix| name.starts_with(prefix))
         // 0.6.0 builds it in the first block too, and never uses it there.
         || first_block && name.contains(".to_value_residual_mix.")
+}
+
+/// Whether a tensor is one of the network's that stands under the critic's name too.
+fn is_again(name: &str, info: &TensorInfo, source: &dyn TensorSource) -> bool {
+    name.strip_prefix(CRITIC_NET).is_some_and(|of_net| {
+        let twin = source.tensors().get(&format!("net.{of_net}"));
+        twin.is_some_and(|twin| twin.shape == info.shape)
+    })
 }
 
 /// Every tensor that a rule misses or finds in another shape, and every tensor without a rule.

@@ -29,6 +29,7 @@ pub(super) fn rules(config: &SoundStormConfig, layout: Layout) -> Vec<Rule> {
         rules.block(block);
     }
     rules.head();
+    rules.beside();
     rules.found
 }
 
@@ -226,6 +227,26 @@ impl Rules<'_> {
         self.norm("head.projection.norm", "net.to_logits.0");
         self.copy("head.weight", super::LOGITS_WEIGHT, &[levels, dim, codes]);
         self.copy("head.bias", super::LOGITS_BIAS, &[levels, codes]);
+    }
+
+    /// Self-conditioning and the critic.
+    fn beside(&mut self) {
+        let dim = self.config.conformer.dim;
+        if self.config.self_conditioning.is_some() {
+            self.copy("self_conditioning.null", super::NULL_EMBEDDING, &[dim]);
+            self.linear(
+                "self_conditioning.to_frames",
+                super::SELF_CONDITIONING,
+                dim,
+                dim,
+                false,
+            );
+        }
+        if self.config.critic.is_some() {
+            let of = |parameter: &str| format!("{}.{parameter}", super::CRITIC);
+            self.copy("critic.weight", &of("weight"), &[1, dim]);
+            self.copy("critic.bias", &of("bias"), &[1]);
+        }
     }
 
     // Kinds of layers.
