@@ -38,6 +38,8 @@ enum Fixture {
     Encodec,
     /// Mimi by transformers
     Mimi,
+    /// Gradients and optimiser steps of soundstorm-pytorch
+    Training,
 }
 
 impl Fixture {
@@ -53,11 +55,15 @@ impl Fixture {
             Self::Dac => vec!["dac.py".into()],
             Self::Encodec => vec!["encodec.py".into()],
             Self::Mimi => vec!["mimi.py".into()],
+            Self::Training => vec!["training.py".into()],
         };
         match (self, seed) {
             (_, None) => {}
             (Self::Soundstorm, Some(seed)) => words.extend(["--seed".into(), seed.to_string()]),
-            (Self::SpeechTokenizer | Self::Dac | Self::Encodec | Self::Mimi, Some(_)) => {
+            (
+                Self::SpeechTokenizer | Self::Dac | Self::Encodec | Self::Mimi | Self::Training,
+                Some(_),
+            ) => {
                 bail!(
                     "{} has one seed; give `--only soundstorm` with `--seed`",
                     words[0]
@@ -147,6 +153,7 @@ mod tests {
         let error = Fixture::Encodec.command(Some(7)).unwrap_err().to_string();
         assert!(error.starts_with("encodec.py has one seed"), "{error}");
         assert!(Fixture::Mimi.command(Some(7)).is_err());
+        assert!(Fixture::Training.command(Some(7)).is_err());
         assert_eq!(
             Fixture::SpeechTokenizer.command(None).unwrap(),
             ["speechtokenizer.py"]

@@ -12,6 +12,7 @@ mod objective;
 mod optimizer;
 mod plan;
 mod run;
+mod tensorboard;
 mod trainer;
 mod validate;
 

@@ -13,6 +13,7 @@ use crate::{Result, TrainError, Validation};
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum LogLine {
     /// Steps of training.
     Train {

@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use soundstorm::{
-    SemanticConfig, SoundStorm, SoundStormConfig, TrainingBatch,
+    SemanticConfig, SoundStorm, SoundStormConfig, SoundStormError, TrainingBatch,
     maskgit::{TrainingMask, row_seed},
 };
 
@@ -27,8 +27,9 @@ pub(crate) struct MicroBatch {
 }
 
 impl MicroBatch {
-    /// Cuts a batch into pieces of equal numbers of rows and draws a mask for each: from a stream
-    /// of the seed, the step and the piece, so that whoever computes a piece draws the same.
+    /// Cuts a batch into pieces of equal numbers of rows. Each row's mask is drawn from a stream of
+    /// the seed, the step and the row's place in the batch: however a batch is cut, and whoever
+    /// computes a piece, the masks are the same.
     pub(crate) fn cut(
         windows: &[Window],
         pieces: usize,
@@ -37,24 +38,29 @@ impl MicroBatch {
         step: u64,
     ) -> Result<Vec<Self>> {
         let rows = windows.len().div_ceil(pieces.max(1)).max(1);
+        let seed = row_seed(row_seed(seed, MASKS), step as usize);
         let pieces = windows.chunks(rows).enumerate();
         pieces
-            .map(|(piece, windows)| {
-                let seed = row_seed(row_seed(seed, MASKS), step as usize);
-                let mut rng = ChaCha8Rng::seed_from_u64(seed);
-                rng.set_stream(piece as u64);
-                let lengths = lengths(windows);
-                let frames = lengths.iter().max().copied().unwrap_or(0);
-                let mask = TrainingMask::draw(&lengths, levels, frames, &mut rng)
-                    .map_err(soundstorm::SoundStormError::from)?;
-                let counted = mask.counted().iter().filter(|&&counts| counts).count();
-                Ok(Self {
-                    windows: windows.to_vec(),
-                    mask,
-                    counted,
-                })
-            })
+            .map(|(piece, windows)| Self::draw(windows, levels, seed, piece * rows))
             .collect()
+    }
+
+    fn draw(windows: &[Window], levels: usize, seed: u64, first: usize) -> Result<Self> {
+        let frames = lengths(windows).into_iter().max().unwrap_or(0);
+        let mut rows = Vec::with_capacity(windows.len());
+        for (row, window) in windows.iter().enumerate() {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream((first + row) as u64);
+            let mask = TrainingMask::draw(&[window.frames], levels, frames, &mut rng);
+            rows.extend_from_slice(mask.map_err(SoundStormError::from)?.rows());
+        }
+        let mask = TrainingMask::from_rows(rows, levels, frames).map_err(SoundStormError::from)?;
+        let counted = mask.counted().iter().filter(|&&counts| counts).count();
+        Ok(Self {
+            windows: windows.to_vec(),
+            mask,
+            counted,
+        })
     }
 
     /// The mean cross-entropy of its masked tokens, `[1]`.

@@ -5,6 +5,7 @@
 
 mod axes;
 mod canvas;
+mod curves;
 mod glyphs;
 mod heat;
 mod panel;
@@ -15,6 +16,7 @@ mod waveform;
 
 use std::path::Path;
 
+pub use curves::{Curve, curves_bytes, write_curves};
 use panel::Panel;
 
 use crate::{Audio, AudioError, Result, whole};
@@ -104,23 +106,11 @@ pub fn picture_bytes(
         Picture::Waveform => "the waveform",
         Picture::Spectrogram => "the spectrogram",
     };
-    let refuse = |detail: String| AudioError::Picture { what, detail };
     if audio.frames() == 0 {
-        return Err(refuse("there are no samples".into()));
+        let detail = "there are no samples".into();
+        return Err(AudioError::Picture { what, detail });
     }
-    let total = u64::from(size.height) * audio.channels.len() as u64;
-    let range = PictureSize::LEAST..=PictureSize::MOST;
-    if !range.contains(&size.width)
-        || size.height < PictureSize::LEAST
-        || total > PictureSize::MOST.into()
-    {
-        return Err(refuse(format!(
-            "{} by {total} pixels are not within {} and {}",
-            size.width,
-            PictureSize::LEAST,
-            PictureSize::MOST
-        )));
-    }
+    check_size(what, size, audio.channels.len())?;
     let panels: Vec<Panel> = audio
         .channels
         .iter()
@@ -129,11 +119,40 @@ pub fn picture_bytes(
             Picture::Spectrogram => spectrogram::panel(samples, audio.sample_rate, size.width),
         })
         .collect();
+    draw(&panels, what, size, format)
+}
+
+fn check_size(what: &'static str, size: PictureSize, panels: usize) -> Result<()> {
+    let total = u64::from(size.height) * panels as u64;
+    let range = PictureSize::LEAST..=PictureSize::MOST;
+    let fits = range.contains(&size.width) && size.height >= PictureSize::LEAST;
+    if fits && range.contains(&u32::try_from(total).unwrap_or(u32::MAX)) {
+        return Ok(());
+    }
+    let detail = format!(
+        "{} by {total} pixels are not within {} and {}",
+        size.width,
+        PictureSize::LEAST,
+        PictureSize::MOST
+    );
+    Err(AudioError::Picture { what, detail })
+}
+
+fn draw(
+    panels: &[Panel],
+    what: &'static str,
+    size: PictureSize,
+    format: PictureFormat,
+) -> Result<Vec<u8>> {
+    check_size(what, size, panels.len())?;
     let drawn = match format {
-        PictureFormat::Png => canvas::draw(&panels, size),
-        PictureFormat::Svg => svg::draw(&panels, size),
+        PictureFormat::Png => canvas::draw(panels, size),
+        PictureFormat::Svg => svg::draw(panels, size),
     };
-    drawn.map_err(|error| refuse(error.to_string()))
+    drawn.map_err(|error| AudioError::Picture {
+        what,
+        detail: error.to_string(),
+    })
 }
 
 /// Writes a picture of `audio`, PNG or SVG by the ending of the file's name. It appears whole or not at all.

@@ -15,7 +15,10 @@ mod info;
 mod init;
 mod load;
 mod plot;
+mod plot_log;
+mod prepare;
 mod sampling;
+mod train;
 
 use anyhow::Result;
 
@@ -32,6 +35,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Eval(args) => eval::run(args, common),
         Command::Compare(args) => compare::run(&args, &common),
         Command::Plot(args) => plot::run(&args, &common),
+        Command::Prepare(args) => prepare::run(args, common),
+        Command::Train(args) => train::run(args, common),
         Command::Import(args) => import::run(args, &common),
         Command::Init(args) => init::run(args, common),
         Command::Bench(args) => bench::run(args, common),

@@ -13,3 +13,4 @@ mod hub;
 mod plot;
 mod round_trip;
 mod support;
+mod train;

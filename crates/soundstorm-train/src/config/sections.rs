@@ -280,11 +280,16 @@ impl CheckpointConfig {
 pub struct LogConfig {
     /// Steps between two lines of the log; their loss is the mean of the steps since the last.
     pub every: u64,
+    /// Whether the same goes to an event file for TensorBoard.
+    pub tensorboard: bool,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { every: 10 }
+        Self {
+            every: 10,
+            tensorboard: true,
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod gradients;
 mod groups;
+#[cfg(test)]
+mod parity;
 mod update;
 
 use std::{collections::BTreeMap, path::Path};

@@ -3,6 +3,7 @@
 //! ```text
 //! config.toml    the configuration with every key
 //! log.jsonl      losses and scores
+//! tensorboard/   the same and the speed, for TensorBoard
 //! checkpoints/   the newest few and the best
 //! model/         the model folder to generate with, when the run is finished
 //! ```
@@ -20,9 +21,11 @@ use crate::{
     Checkpoint, Dataset, Result, StepReport, TrainConfig, TrainError, Trainer, Validation,
     checkpoint::{Best, Folders, SinceLine, State},
     log::{Log, LogLine},
+    tensorboard::Events,
 };
 
 const LOG: &str = "log.jsonl";
+const EVENTS: &str = "tensorboard";
 const CHECKPOINTS: &str = "checkpoints";
 const EXPORT: &str = "model";
 
@@ -111,11 +114,17 @@ pub fn train<B: AutodiffBackend>(
         }
     };
     let log = Log::open(folder.join(LOG), state.log_bytes)?;
+    let events = match config.log.tensorboard {
+        true => Some(Events::create(&folder.join(EVENTS))?),
+        false => None,
+    };
     let mut run = Run {
         config,
         folders,
         trainer,
         log,
+        events,
+        seconds: [0.0; 2],
         state: State {
             seed: config.seed,
             data_sha256,
@@ -148,6 +157,9 @@ struct Run<'a, B: AutodiffBackend, F> {
     folders: Folders,
     trainer: Trainer<B>,
     log: Log,
+    events: Option<Events>,
+    /// Of audio, and of the time that it took, since the last line of the log.
+    seconds: [f64; 2],
     state: State,
     /// The newest checkpoint.
     saved: Option<Checkpoint>,
@@ -206,6 +218,8 @@ impl<B: AutodiffBackend, F: FnMut(&TrainEvent<'_>) -> ControlFlow<()>> Run<'_, B
         since.loss += report.loss;
         since.tokens += report.tokens as u64;
         since.frames += report.frames as u64;
+        self.seconds[0] += report.audio_seconds;
+        self.seconds[1] += report.seconds;
         if !is_due {
             return Ok(());
         }
@@ -216,15 +230,37 @@ impl<B: AutodiffBackend, F: FnMut(&TrainEvent<'_>) -> ControlFlow<()>> Run<'_, B
             tokens,
             frames,
         } = since;
+        let loss = loss / steps as f64;
+        let [audio, taken] = std::mem::take(&mut self.seconds);
+        self.scalars(
+            report.step,
+            [
+                ("train/loss".to_owned(), loss),
+                ("train/gradient_norm".to_owned(), report.gradient_norm),
+                ("train/learning_rate".to_owned(), report.learning_rate),
+                ("speed/audio_seconds_per_second".to_owned(), audio / taken),
+            ],
+        )?;
         self.log.write(&LogLine::Train {
             step: report.step,
             epoch: report.epoch,
-            loss: loss / steps as f64,
+            loss,
             gradient_norm: report.gradient_norm,
             learning_rate: report.learning_rate,
             tokens,
             frames,
         })
+    }
+
+    fn scalars(
+        &mut self,
+        step: u64,
+        scalars: impl IntoIterator<Item = (String, f64)>,
+    ) -> Result<()> {
+        match &mut self.events {
+            None => Ok(()),
+            Some(events) => events.scalars(step, &scalars.into_iter().collect::<Vec<_>>()),
+        }
     }
 
     /// Scores the model; whether it is the best so far.
@@ -239,6 +275,15 @@ impl<B: AutodiffBackend, F: FnMut(&TrainEvent<'_>) -> ControlFlow<()>> Run<'_, B
                 loss: scores.loss,
             });
         }
+        let level = |name: &str, level: usize| format!("validation/level_{level}/{name}");
+        let levels = scores.levels.iter().flat_map(|score| {
+            [
+                (level("loss", score.level), score.loss),
+                (level("accuracy", score.level), score.accuracy),
+            ]
+        });
+        let mean = ("validation/loss".to_owned(), scores.loss);
+        self.scalars(scores.step, levels.chain([mean]))?;
         self.log.write(&LogLine::Validation(scores.clone()))?;
         self.tell(&TrainEvent::Validated {
             scores: &scores,

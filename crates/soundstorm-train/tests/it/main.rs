@@ -5,7 +5,6 @@
 mod bad_input;
 mod dataset;
 mod durable;
-mod parity;
 mod prepare;
 mod resume;
 mod support;
