@@ -176,7 +176,7 @@ mod tests {
         let lengths: std::collections::BTreeMap<_, _> = files().into_iter().collect();
         let mut left_out = std::collections::BTreeSet::new();
         let mut long = Vec::new();
-        for epoch in 0..40 {
+        for epoch in 0..400 {
             let mut seen = std::collections::BTreeMap::new();
             for _ in 0..5 {
                 let batch = all.next_batch();

@@ -66,8 +66,6 @@ fn wherever_it_is_stopped_it_comes_to_the_same_bits() {
     assert_eq!(result(&bench, "whole"), whole);
 }
 
-/// Dropout draws from the backend's generator, which is seeded for each piece of a batch. Other
-/// tests draw from the same one at the same time, so here only the seeding itself is seen.
 #[test]
 fn what_may_change_between_two_parts_of_a_run_is_known() {
     let bench = Bench::new(&many());
