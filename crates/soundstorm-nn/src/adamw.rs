@@ -179,7 +179,11 @@ mod tests {
             let second = numbers(count, 4).into_iter().map(f32::abs);
             let second: Vec<f32> = second.collect();
             let moments = [tensor(&numbers(count, 3)), tensor(&second)];
-            (tensor(&numbers(count, 1)), tensor(&numbers(count, 2)), moments)
+            (
+                tensor(&numbers(count, 1)),
+                tensor(&numbers(count, 2)),
+                moments,
+            )
         };
         let (parameter, gradient, moments) = given();
         let (got, got_moments) = adamw(parameter, gradient, moments, &step());
@@ -189,10 +193,16 @@ mod tests {
         close(&got_moments[0], &want_moments[0]);
         close(&got_moments[1], &want_moments[1]);
         let mean = tensor(&numbers(count, 5));
-        close(&blend(mean.clone(), &got, 0.125), &plain_blend(mean, &want, 0.125));
+        close(
+            &blend(mean.clone(), &got, 0.125),
+            &plain_blend(mean, &want, 0.125),
+        );
         let squares = sum_of_squares(&got).into_scalar();
         let want: f64 = got.to_data().iter::<f64>().map(|x| x * x).sum();
-        assert!((f64::from(squares) / want - 1.0).abs() < 1e-6, "{squares}, not {want}");
+        assert!(
+            (f64::from(squares) / want - 1.0).abs() < 1e-6,
+            "{squares}, not {want}"
+        );
     }
 
     /// What another owner still holds stays as it was.

@@ -100,7 +100,10 @@ impl Plan {
                 },
                 data: 2 * (dataset.frames() * dataset.codec().levels) as u64,
             },
-            shapes: list.iter().map(|i| (i.name.clone(), i.shape.clone())).collect(),
+            shapes: list
+                .iter()
+                .map(|i| (i.name.clone(), i.shape.clone()))
+                .collect(),
             piece: [
                 data.batch / data.micro_batches,
                 config.model.levels(),

@@ -25,7 +25,10 @@ impl Events {
         fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
         let now = now();
         let (seconds, process) = (now.as_secs(), std::process::id());
-        let name = format!("events.out.tfevents.{seconds:010}.soundstorm.{process}.{}", now.subsec_nanos());
+        let name = format!(
+            "events.out.tfevents.{seconds:010}.soundstorm.{process}.{}",
+            now.subsec_nanos()
+        );
         let path = folder.join(name);
         let file = File::create(&path).map_err(TrainError::io("create", &path))?;
         let mut events = Self { path, file };
@@ -148,7 +151,10 @@ mod tests {
     fn an_event_is_protobuf_s() {
         let event = scalars_event(1.5, 300, &[("loss".to_owned(), 2.5)]);
         let hex: String = event.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "09000000000000f83f10ac022a0d0a0b0a046c6f73731500002040");
+        assert_eq!(
+            hex,
+            "09000000000000f83f10ac022a0d0a0b0a046c6f73731500002040"
+        );
     }
 
     #[test]

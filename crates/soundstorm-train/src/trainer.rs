@@ -288,7 +288,15 @@ impl<B: AutodiffBackend> Trainer<B> {
         }
         let model = self.averaged();
         let (windows, dataset) = (&self.validation, &self.dataset);
-        validate::score(&model, windows, dataset, &self.config, self.step, &self.device).map(Some)
+        validate::score(
+            &model,
+            windows,
+            dataset,
+            &self.config,
+            self.step,
+            &self.device,
+        )
+        .map(Some)
     }
 
     /// Writes weights, running mean and moments into a folder.
@@ -337,20 +345,23 @@ fn write_weights<B: Backend>(
     folder: &Path,
     step: u64,
 ) -> Result<()> {
-    let metadata = [("format", "soundstorm".to_owned()), ("step", step.to_string())];
+    let metadata = [
+        ("format", "soundstorm".to_owned()),
+        ("step", step.to_string()),
+    ];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
     save_module(model, weights_path(folder), &metadata)?;
-    Ok(write_json(config_path(folder), &ModelFolder::new(config.clone()))?)
+    Ok(write_json(
+        config_path(folder),
+        &ModelFolder::new(config.clone()),
+    )?)
 }
 
 /// Draws every parameter.
 struct Draw;
 
 impl<B: Backend> ModuleMapper<B> for Draw {
-    fn map_float<const D: usize>(
-        &mut self,
-        param: Param<Tensor<B, D>>,
-    ) -> Param<Tensor<B, D>> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         param.map(|value| value)
     }
 }

@@ -38,7 +38,11 @@ pub fn curves_bytes(
 /// # Errors
 /// [`AudioError::UnknownEnding`] for any other ending, and as [`curves_bytes`], before anything is written;
 /// [`AudioError::Io`] where the system refuses.
-pub fn write_curves(path: impl AsRef<Path>, panels: &[Vec<Curve>], size: PictureSize) -> Result<()> {
+pub fn write_curves(
+    path: impl AsRef<Path>,
+    panels: &[Vec<Curve>],
+    size: PictureSize,
+) -> Result<()> {
     let path = path.as_ref();
     let format = PictureFormat::of_path(path)?;
     whole::write(path, &curves_bytes(panels, size, format)?)
@@ -89,8 +93,16 @@ mod tests {
         let Ok(panel) = panel(&curves) else {
             panic!("they are good curves");
         };
-        assert_eq!((panel.end, panel.vertical.low, panel.vertical.high), (40.0, 1.0, 3.0));
-        let marks: Vec<_> = panel.vertical.marks.iter().map(|(_, m)| m.as_str()).collect();
+        assert_eq!(
+            (panel.end, panel.vertical.low, panel.vertical.high),
+            (40.0, 1.0, 3.0)
+        );
+        let marks: Vec<_> = panel
+            .vertical
+            .marks
+            .iter()
+            .map(|(_, m)| m.as_str())
+            .collect();
         assert_eq!(marks, ["1.0", "1.5", "2.0", "2.5", "3.0"]);
         assert!(super::panel(&[vec![(0.0, 7.0)]]).is_ok_and(|panel| panel.vertical.high == 7.5));
     }
@@ -118,6 +130,9 @@ mod tests {
         let Ok(text) = text else {
             panic!("they are good curves");
         };
-        assert!(text.contains("#005A96") && text.contains("#D25A00"), "{text}");
+        assert!(
+            text.contains("#005A96") && text.contains("#D25A00"),
+            "{text}"
+        );
     }
 }

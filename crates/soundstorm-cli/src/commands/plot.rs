@@ -11,7 +11,11 @@ use crate::{
 
 pub(crate) fn run(args: &Plot, common: &Common) -> Result<()> {
     PictureFormat::of_path(&args.output).map_err(|error| usage(error.to_string()))?;
-    if args.input.extension().is_some_and(|ending| ending == "jsonl") {
+    if args
+        .input
+        .extension()
+        .is_some_and(|ending| ending == "jsonl")
+    {
         return super::plot_log::run(args, common);
     }
     let audio = audio_io::read(&args.input)?;

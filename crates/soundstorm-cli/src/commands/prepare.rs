@@ -22,7 +22,9 @@ const NAMED: usize = 10;
 
 pub(crate) fn run(args: Prepare, common: Common) -> Result<()> {
     if common.dtype != DTypeArg::F32 {
-        return Err(usage("data sets are encoded in f32, so that codes do not depend on a device"));
+        return Err(usage(
+            "data sets are encoded in f32, so that codes do not depend on a device",
+        ));
     }
     let json = common.json;
     let device = common.device;
@@ -77,10 +79,15 @@ impl Job for PrepareJob {
             ..PrepareOptions::new(args.input, args.output, sha256_file(weights_path(&folder))?)
         };
         let mut progress = Progress::new("encoding", common.quiet);
-        Ok(soundstorm_train::prepare(&codec, &options, &device, |event| {
-            if let PrepareEvent::File { done, of, .. } = event {
-                progress.at(*done, *of);
-            }
-        })?)
+        Ok(soundstorm_train::prepare(
+            &codec,
+            &options,
+            &device,
+            |event| {
+                if let PrepareEvent::File { done, of, .. } = event {
+                    progress.at(*done, *of);
+                }
+            },
+        )?)
     }
 }

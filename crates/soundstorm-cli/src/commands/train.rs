@@ -30,7 +30,9 @@ pub(crate) fn run(args: Train, common: Common) -> Result<()> {
         return Err(usage("models are trained in f32"));
     }
     if common.seed != 0 {
-        return Err(usage("a training's seed is in its configuration: --set seed=N"));
+        return Err(usage(
+            "a training's seed is in its configuration: --set seed=N",
+        ));
     }
     let config = TrainConfig::read(&args.config, &args.set).map_err(|error| match error {
         TrainError::Setting { .. } => usage(error.to_string()),
@@ -98,16 +100,25 @@ impl TrainJob for PlanJob {
         let memory = &plan.memory;
         let [rows, levels, frames] = plan.piece;
         for (name, value) in [
-            ("parameters", format!("{}, of which {} decay", plan.parameters, plan.decaying)),
+            (
+                "parameters",
+                format!("{}, of which {} decay", plan.parameters, plan.decaying),
+            ),
             ("weights", mib(memory.weights)),
             ("gradients", mib(memory.gradients)),
             ("moments", mib(memory.moments)),
             ("running mean", mib(memory.average)),
             ("data", mib(memory.data)),
-            ("together", format!("{}, beside what a step needs", mib(memory.total()))),
+            (
+                "together",
+                format!("{}, beside what a step needs", mib(memory.total())),
+            ),
             (
                 "batch",
-                format!("{} x {rows} rows x {levels} levels x {frames} frames", plan.pieces),
+                format!(
+                    "{} x {rows} rows x {levels} levels x {frames} frames",
+                    plan.pieces
+                ),
             ),
             (
                 "files",
@@ -223,7 +234,9 @@ impl Watch {
 
 fn validated(scores: &Validation, is_best: bool) {
     let levels = scores.levels.iter();
-    let accuracies: Vec<_> = levels.map(|level| format!("{:.3}", level.accuracy)).collect();
+    let accuracies: Vec<_> = levels
+        .map(|level| format!("{:.3}", level.accuracy))
+        .collect();
     tracing::info!(
         "step {}: held out: loss {:.4}{}, accuracies {}",
         scores.step,

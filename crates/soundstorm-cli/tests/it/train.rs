@@ -20,9 +20,20 @@ fn prepared() -> Bench {
     }
     fs::write(bench.path("audio/broken.flac"), b"fLaC").unwrap();
     let report = bench.json(&[
-        "prepare", "--codec", codec, "--in", "audio", "-o", "codes", "--files-per-shard", "3",
+        "prepare",
+        "--codec",
+        codec,
+        "--in",
+        "audio",
+        "-o",
+        "codes",
+        "--files-per-shard",
+        "3",
     ]);
-    assert_eq!((&report["files"], &report["shards"]), (&6.into(), &3.into()));
+    assert_eq!(
+        (&report["files"], &report["shards"]),
+        (&6.into(), &3.into())
+    );
     assert_eq!(report["skipped"][0]["file"], "broken.flac");
     let levels = LEVELS - 1;
     let config = format!(
@@ -72,7 +83,12 @@ fn start(bench: &Bench, run: &str) -> Child {
         .current_dir(bench.path(""))
         .args(TRAIN)
         .args([run, "--device", "cpu", "--set", "steps=1000000"])
-        .args(["--set", "schedule.kind=constant", "--set", "checkpoint.every=2"])
+        .args([
+            "--set",
+            "schedule.kind=constant",
+            "--set",
+            "checkpoint.every=2",
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -121,17 +137,36 @@ fn a_training_is_planned_made_drawn_and_generated_with() {
     assert_eq!(plan["piece"], serde_json::json!([2, LEVELS - 1, 19]));
     assert_eq!(plan["skipped_files"], 1);
     let text = bench.ok(&["train", "--config", "train.toml", "--dry-run"]);
-    assert!(text.contains("conformer.blocks.1") && text.contains("MiB"), "{text}");
+    assert!(
+        text.contains("conformer.blocks.1") && text.contains("MiB"),
+        "{text}"
+    );
     assert!(!bench.path("run").exists());
 
     let report = train(&bench, "run");
-    assert_eq!((&report["ended"], &report["step"]), (&"finished".into(), &40.into()));
+    assert_eq!(
+        (&report["ended"], &report["step"]),
+        (&"finished".into(), &40.into())
+    );
     let info = bench.json(&["info", "run/model"]);
     assert_eq!(info["parameters"], plan["parameters"]);
     assert_eq!(info["metadata"]["step"], "40");
-    bench.ok(&["encode", "audio/0.wav", "--codec", codec, "-o", "in.safetensors"]);
     bench.ok(&[
-        "generate", "--model", "run/model", "--semantic", "in.safetensors", "-o", "out.safetensors",
+        "encode",
+        "audio/0.wav",
+        "--codec",
+        codec,
+        "-o",
+        "in.safetensors",
+    ]);
+    bench.ok(&[
+        "generate",
+        "--model",
+        "run/model",
+        "--semantic",
+        "in.safetensors",
+        "-o",
+        "out.safetensors",
     ]);
     assert_eq!(bench.codes("out.safetensors").0, [1, LEVELS - 1, 31]);
     let ema = "run/checkpoints/step-000000040/ema";
@@ -139,11 +174,17 @@ fn a_training_is_planned_made_drawn_and_generated_with() {
 
     for name in ["curves.svg", "curves.png"] {
         let drawn = bench.json(&["plot", "run/log.jsonl", "-o", name]);
-        assert_eq!((&drawn["lines"], &drawn["height"]), (&44.into(), &600.into()));
+        assert_eq!(
+            (&drawn["lines"], &drawn["height"]),
+            (&44.into(), &600.into())
+        );
         assert!(bench.path(name).exists());
     }
     let saved = fs::read_to_string(bench.path("run/config.toml")).unwrap();
-    assert!(saved.contains("dim_head = 6") && saved.contains("ema_decay"), "{saved}");
+    assert!(
+        saved.contains("dim_head = 6") && saved.contains("ema_decay"),
+        "{saved}"
+    );
 }
 
 /// A signal saves and ends with success, and the run goes on to the same end.
@@ -162,8 +203,14 @@ fn a_signal_saves_and_leaves() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(said.starts_with("stopped after step "), "{said}");
         let log = fs::read_to_string(bench.path(run).join("log.jsonl")).unwrap();
-        let trained = log.lines().filter(|line| line.contains("\"train\"")).count();
-        assert!(said.starts_with(&format!("stopped after step {trained};")), "{said}");
+        let trained = log
+            .lines()
+            .filter(|line| line.contains("\"train\""))
+            .count();
+        assert!(
+            said.starts_with(&format!("stopped after step {trained};")),
+            "{said}"
+        );
     }
 }
 

@@ -201,7 +201,11 @@ fn a_mask_can_be_made_of_rows() {
     assert_eq!(refused(|row| row.masked.truncate(6)), row);
     assert!(matches!(
         refused(|row| row.frames = 8),
-        TrainingMaskError::Length { row: 1, got: 8, limit: 7 }
+        TrainingMaskError::Length {
+            row: 1,
+            got: 8,
+            limit: 7
+        }
     ));
     assert!(TrainingMask::from_rows(Vec::new(), 3, 7).is_err());
 }

@@ -33,7 +33,13 @@ pub(crate) fn adamw<B: Backend>(
     let g = gradient.numbers().par_chunks(TASK);
     let arch = pulp::Arch::new();
     p.zip(m).zip(v).zip(g).for_each(|(((p, m), v), g)| {
-        arch.dispatch(Update { p, m, v, g, factors });
+        arch.dispatch(Update {
+            p,
+            m,
+            v,
+            g,
+            factors,
+        });
     });
     Ok((parameter.give(), [first.give(), second.give()]))
 }
@@ -51,7 +57,13 @@ impl pulp::NullaryFnOnce for Update<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let Self { p, m, v, g, factors: f } = self;
+        let Self {
+            p,
+            m,
+            v,
+            g,
+            factors: f,
+        } = self;
         for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
             let g = g * f.scale;
             *m = *m * f.beta_1 + g * f.new_1;

@@ -87,7 +87,10 @@ impl Folders {
         entries
             .map(|entry| {
                 let entry = entry.map_err(TrainError::io("list", folder))?;
-                Ok((entry.file_name().to_string_lossy().into_owned(), entry.path()))
+                Ok((
+                    entry.file_name().to_string_lossy().into_owned(),
+                    entry.path(),
+                ))
             })
             .collect()
     }

@@ -38,7 +38,10 @@ pub(super) fn write(folder: &Path, step: u64) -> Result<()> {
         };
         files.insert(name(folder, &path), file);
     }
-    Ok(write_json(folder.join(MANIFEST), &Manifest { step, files })?)
+    Ok(write_json(
+        folder.join(MANIFEST),
+        &Manifest { step, files },
+    )?)
 }
 
 /// What is wrong with a folder, if its manifest does not fit it.
@@ -55,10 +58,15 @@ pub(super) fn verify(folder: &Path, step: u64) -> Result<(), String> {
             Err(error) => return Err(format!("{name}: {error}")),
         };
         if bytes != file.bytes {
-            return Err(format!("{name}: expected {} bytes, got {bytes}", file.bytes));
+            return Err(format!(
+                "{name}: expected {} bytes, got {bytes}",
+                file.bytes
+            ));
         }
         if sha256_file(&path).map_err(|error| error.to_string())? != file.sha256 {
-            return Err(format!("{name}: its SHA-256 is not the one in the manifest"));
+            return Err(format!(
+                "{name}: its SHA-256 is not the one in the manifest"
+            ));
         }
     }
     Ok(())

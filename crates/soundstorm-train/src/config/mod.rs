@@ -69,13 +69,12 @@ impl TrainConfig {
     pub fn read(path: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(TrainError::io("read", path))?;
-        Self::parse(&text, settings)
-            .map_err(|error| match error {
-                TrainError::Config(message) => {
-                    TrainError::Config(format!("{}: {message}", path.display()))
-                }
-                other => other,
-            })
+        Self::parse(&text, settings).map_err(|error| match error {
+            TrainError::Config(message) => {
+                TrainError::Config(format!("{}: {message}", path.display()))
+            }
+            other => other,
+        })
     }
 
     /// The configuration as TOML with every key.
@@ -139,7 +138,11 @@ impl TrainConfig {
         if first {
             if semantic.vocab != codec.codebook_size {
                 let model = format!("{} semantic tokens", semantic.vocab);
-                return contradiction("first level", model, format!("{} codes", codec.codebook_size));
+                return contradiction(
+                    "first level",
+                    model,
+                    format!("{} codes", codec.codebook_size),
+                );
             }
             // Frame by frame: the rates are the same one, whatever they are.
             let rate = |hop: u32, rate: u32| format!("{rate} Hz by {hop}");
@@ -151,10 +154,17 @@ impl TrainConfig {
             };
         }
         if !has_semantic {
-            return contradiction("semantic tokens", "them as a condition".into(), "none".into());
+            return contradiction(
+                "semantic tokens",
+                "them as a condition".into(),
+                "none".into(),
+            );
         }
         let rate = |rate: u64, hop: u64| format!("frames of {hop} samples at {rate} Hz");
-        let own = (semantic.acoustic_sample_rate.into(), semantic.acoustic_hop.into());
+        let own = (
+            semantic.acoustic_sample_rate.into(),
+            semantic.acoustic_hop.into(),
+        );
         let theirs = (codec.sample_rate.into(), codec.hop as u64);
         match own == theirs {
             true => Ok(()),

@@ -81,7 +81,9 @@ fn set(table: &mut Table, setting: &str) -> Result<()> {
 
     let mut keys: Vec<&str> = path.split('.').collect();
     if keys.iter().any(|key| key.is_empty()) {
-        return Err(refuse("expected key=value with a key such as optimizer.clip"));
+        return Err(refuse(
+            "expected key=value with a key such as optimizer.clip",
+        ));
     }
     let last = keys.pop().unwrap_or_default();
     let mut table = table;

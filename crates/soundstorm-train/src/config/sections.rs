@@ -171,7 +171,11 @@ impl OptimizerConfig {
     pub(super) fn problem(&self) -> Option<String> {
         let share = 0.0..1.0;
         let bad = [
-            ("learning_rate", self.learning_rate, self.learning_rate > 0.0),
+            (
+                "learning_rate",
+                self.learning_rate,
+                self.learning_rate > 0.0,
+            ),
             ("beta_1", self.beta_1, share.contains(&self.beta_1)),
             ("beta_2", self.beta_2, share.contains(&self.beta_2)),
             ("epsilon", self.epsilon, self.epsilon > 0.0),
@@ -310,7 +314,9 @@ mod tests {
             kind: Schedule::Cosine,
             floor: 0.2,
         };
-        let factors: Vec<f64> = [1, 4, 5, 8, 12].map(|step| schedule.factor(step, 12)).into();
+        let factors: Vec<f64> = [1, 4, 5, 8, 12]
+            .map(|step| schedule.factor(step, 12))
+            .into();
         let at = |done: f64| 0.2 + 0.8 * 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
         let want = [0.25, 1.0, at(0.125), 0.6, 0.2];
         for (got, want) in factors.iter().zip(want) {

@@ -25,7 +25,9 @@ impl Utterance {
     /// Codes of one level between two frames.
     pub fn codes(&self, level: usize, start: usize, frames: usize) -> impl Iterator<Item = i64> {
         let from = level * self.entry.frames + start;
-        self.codes[from..from + frames].iter().map(|&code| code.into())
+        self.codes[from..from + frames]
+            .iter()
+            .map(|&code| code.into())
     }
 
     /// Its semantic tokens, at their own rate.
@@ -51,10 +53,11 @@ impl Dataset {
     /// A shard is missing, damaged, or not what its index says; or there are no codes.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let info: DatasetInfo = read_json(&info_path(path))?.ok_or_else(|| TrainError::Dataset {
-            path: path.to_path_buf(),
-            message: "there is no dataset.json in it; `soundstorm prepare` makes one".into(),
-        })?;
+        let info: DatasetInfo =
+            read_json(&info_path(path))?.ok_or_else(|| TrainError::Dataset {
+                path: path.to_path_buf(),
+                message: "there is no dataset.json in it; `soundstorm prepare` makes one".into(),
+            })?;
         if info.format != FORMAT {
             return Err(TrainError::Dataset {
                 path: path.to_path_buf(),

@@ -193,8 +193,16 @@ mod tests {
                 }
             }
             assert_eq!(seen.values().sum::<usize>(), 15);
-            assert!(seen.iter().all(|(file, n)| *n <= lengths[file].div_ceil(23)));
-            left_out.extend(lengths.keys().filter(|file| !seen.contains_key(file)).copied());
+            assert!(
+                seen.iter()
+                    .all(|(file, n)| *n <= lengths[file].div_ceil(23))
+            );
+            left_out.extend(
+                lengths
+                    .keys()
+                    .filter(|file| !seen.contains_key(file))
+                    .copied(),
+            );
         }
         assert!(left_out.len() > 3, "another file each time: {left_out:?}");
         // Every start and length that there can be comes up at the ends.
@@ -248,6 +256,9 @@ mod tests {
         };
         let error = Batches::new(files(), &config, 7, 1, Position::default()).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("18") && text.contains("17 windows of 12 files"), "{text}");
+        assert!(
+            text.contains("18") && text.contains("17 windows of 12 files"),
+            "{text}"
+        );
     }
 }

@@ -217,7 +217,10 @@ pub fn prepare<B: Backend, C: Codec<B>>(
         let why = first.map_or(String::new(), |s| format!(": {}: {}", s.file, s.reason));
         return Err(TrainError::EmptySet {
             path: options.input.clone(),
-            message: format!("none of its {} files can be used{why}", report.skipped.len()),
+            message: format!(
+                "none of its {} files can be used{why}",
+                report.skipped.len()
+            ),
         });
     }
     Ok(report)
@@ -315,7 +318,10 @@ fn write(
     let sha256 = write_safetensors(path, &metadata, &planned, |name| {
         let values = tensors.get(name).copied().unwrap_or_default();
         // In range: `check` has seen to it.
-        Ok(values.iter().flat_map(|&v| (v as i32).to_le_bytes()).collect())
+        Ok(values
+            .iter()
+            .flat_map(|&v| (v as i32).to_le_bytes())
+            .collect())
     })?;
     let entries = coded.iter().map(|(input, ready)| Entry {
         file: input.name.clone(),

@@ -43,17 +43,23 @@ pub fn split(dataset: &Dataset, config: &ValidationConfig, seed: u64) -> Result<
         true => draw(groups.keys().copied(), config.fraction, seed),
     };
     if let Some(value) = held.iter().find(|value| !groups.contains_key(*value)) {
-        return Err(error(format!("no file's {by} is {value:?}, which is to be held out")));
+        return Err(error(format!(
+            "no file's {by} is {value:?}, which is to be held out"
+        )));
     }
     let side = |wanted: bool| {
-        let groups = groups.iter().filter(|(value, _)| held.contains(*value) == wanted);
+        let groups = groups
+            .iter()
+            .filter(|(value, _)| held.contains(*value) == wanted);
         let mut files: Vec<usize> = groups.flat_map(|(_, files)| files.clone()).collect();
         files.sort_unstable();
         files
     };
     let (training, validation) = (side(false), side(true));
     if training.is_empty() {
-        return Err(error("every file is held out, none is left to train on".into()));
+        return Err(error(
+            "every file is held out, none is left to train on".into(),
+        ));
     }
     Ok(Split {
         training,

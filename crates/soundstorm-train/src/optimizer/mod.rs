@@ -70,7 +70,9 @@ impl<B: Backend> Optimizer<B> {
         });
         let plan: Vec<_> = plan.collect();
         let sha256 = write_safetensors(path, &BTreeMap::new(), &plan, |name| {
-            let numbers = moments.get(name).map(|(_, moment)| (*moment).clone().into_data());
+            let numbers = moments
+                .get(name)
+                .map(|(_, moment)| (*moment).clone().into_data());
             let numbers = numbers.iter().flat_map(|data| data.iter::<f32>());
             Ok(numbers.flat_map(f32::to_le_bytes).collect())
         })?;

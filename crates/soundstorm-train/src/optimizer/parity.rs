@@ -66,7 +66,11 @@ impl Case {
         let codes = of("codes", batch * levels * frames);
         let codes = TensorData::new(codes, [batch, levels, frames]);
         let codes = Tensor::<B, 3, Int>::from_data(codes, &Default::default());
-        let lengths: Vec<usize> = self.integers("lengths").iter().map(|&n| n as usize).collect();
+        let lengths: Vec<usize> = self
+            .integers("lengths")
+            .iter()
+            .map(|&n| n as usize)
+            .collect();
         let semantic = self.tensors.tensors().contains_key("semantic").then(|| {
             let rows = of("semantic", batch * frames);
             rows.chunks(frames).map(<[i64]>::to_vec).collect()
@@ -78,7 +82,10 @@ impl Case {
             prompt: prompt[row] as usize,
             level: level[row] as usize,
             ratio: 0.5,
-            masked: masked[row * frames..][..frames].iter().map(|&m| m == 1).collect(),
+            masked: masked[row * frames..][..frames]
+                .iter()
+                .map(|&m| m == 1)
+                .collect(),
         });
         let mask = TrainingMask::from_rows(rows.collect(), levels, frames).unwrap();
         let batch = TrainingBatch {
@@ -126,7 +133,10 @@ fn check(case: &Value, config: &OptimizerConfig) {
         let (batch, mask) = case.step(step);
         let loss = model.masked_loss(&batch, &mask).unwrap();
         let got = loss.clone().into_scalar();
-        assert!((got - want).abs() <= 1e-5, "{name}, step {step}: {got}, not {want}");
+        assert!(
+            (got - want).abs() <= 1e-5,
+            "{name}, step {step}: {got}, not {want}"
+        );
         let mut gradients = Gradients::new();
         gradients.add(&model, &loss);
         if step == 0 {

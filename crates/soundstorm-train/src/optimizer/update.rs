@@ -73,7 +73,12 @@ struct Update<'a, I> {
 impl<'s, A, I> ModuleMapper<A> for Update<'_, I>
 where
     A: AutodiffBackend,
-    I: Iterator<Item = (&'s mut Slot<A::InnerBackend>, Option<Tensor<A::InnerBackend, 1>>)>,
+    I: Iterator<
+        Item = (
+            &'s mut Slot<A::InnerBackend>,
+            Option<Tensor<A::InnerBackend, 1>>,
+        ),
+    >,
 {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<A, D>>) -> Param<Tensor<A, D>> {
         let Some((slot, gradient)) = self.pairs.next() else {

@@ -18,16 +18,29 @@ fn a_model_that_contradicts_the_codec_is_told_both_numbers() {
     let bench = Bench::new(&many());
     bench.prepare();
     for (settings, says) in [
-        (&["model.num_quantizers=4"][..], "levels: the model has 4 levels, the data set's codec formula has 3 levels"),
+        (
+            &["model.num_quantizers=4"][..],
+            "levels: the model has 4 levels, the data set's codec formula has 3 levels",
+        ),
         (&["model.grouped_quantizers=2"], "6 levels"),
-        (&["model.codebook_size=19"], "19 codes, the data set's codec formula has 17 codes"),
+        (
+            &["model.codebook_size=19"],
+            "19 codes, the data set's codec formula has 17 codes",
+        ),
         (&["model.semantic.vocab=17"], "none"),
         (
-            &["model.semantic.vocab=17", "model.semantic.source=codec_level_1"],
+            &[
+                "model.semantic.vocab=17",
+                "model.semantic.source=codec_level_1",
+            ],
             "3 levels and takes the codec's first",
         ),
         (
-            &["model.semantic.vocab=5", "model.semantic.source=codec_level_1", "model.num_quantizers=2"],
+            &[
+                "model.semantic.vocab=5",
+                "model.semantic.source=codec_level_1",
+                "model.num_quantizers=2",
+            ],
             "5 semantic tokens",
         ),
         (
@@ -68,7 +81,10 @@ fn a_batch_larger_than_the_set_is_told() {
     let bench = Bench::new(&[5, 7]);
     bench.prepare();
     let error = refused(&bench, &[]);
-    assert!(error.contains("a batch of 4 rows is larger than the set"), "{error}");
+    assert!(
+        error.contains("a batch of 4 rows is larger than the set"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -109,7 +125,10 @@ fn a_loss_that_is_no_number_stops_the_run() {
     let init = format!("init={}", good.display());
     let error = bench.train(&bench.config(&[&init]), "other").unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("step") && text.contains("no checkpoint yet"), "{text}");
+    assert!(
+        text.contains("step") && text.contains("no checkpoint yet"),
+        "{text}"
+    );
 
     // A rate so high that the numbers run away after the first checkpoint.
     let config = bench.config(&[
@@ -136,6 +155,9 @@ fn a_loss_that_is_no_number_stops_the_run() {
     };
     assert_eq!(*step, saved.len() as u64 + 1);
     assert_eq!(checkpoint.as_ref(), saved.last());
-    assert!(error.to_string().contains("nothing of this step was kept"), "{error}");
+    assert!(
+        error.to_string().contains("nothing of this step was kept"),
+        "{error}"
+    );
     assert_eq!(files(&bench.path("run/checkpoints")), before);
 }

@@ -5,7 +5,7 @@ use std::fs;
 use soundstorm_train::{
     Dataset, TrainError,
     config::ValidationConfig,
-    data::{split, prepare},
+    data::{prepare, split},
 };
 
 use crate::support::{Bench, Formula, flip};

@@ -108,7 +108,10 @@ fn nothing_to_use_is_an_error() {
     fs::write(bench.path("audio/broken.wav"), b"RIFF").unwrap();
     let error = bench.try_prepare(&bench.options()).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("none of its 1 files") && text.contains("broken.wav"), "{text}");
+    assert!(
+        text.contains("none of its 1 files") && text.contains("broken.wav"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -76,10 +76,18 @@ fn what_may_change_between_two_parts_of_a_run_is_known() {
         .train(&config(&bench, &["optimizer.clip=0.25"]), "run")
         .unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("`optimizer.clip` was 0.5 and is 0.25"), "{text}");
+    assert!(
+        text.contains("`optimizer.clip` was 0.5 and is 0.25"),
+        "{text}"
+    );
     let error = bench.train(&config(&bench, &["model.conformer.depth=1"]), "run");
     assert!(error.unwrap_err().to_string().contains("conformer.depth"));
-    let more = ["steps=13", "checkpoint.every=3", "log.every=1", "validation.every=7"];
+    let more = [
+        "steps=13",
+        "checkpoint.every=3",
+        "log.every=1",
+        "validation.every=7",
+    ];
     let outcome = bench.train(&config(&bench, &more), "run").unwrap();
     assert_eq!(outcome.checkpoint.state.step, 13);
 
@@ -96,7 +104,11 @@ fn what_may_change_between_two_parts_of_a_run_is_known() {
 fn the_newest_and_the_best_checkpoints_stay() {
     let bench = Bench::new(&many());
     bench.prepare();
-    let settings = ["checkpoint.every=1", "checkpoint.keep=2", "validation.every=3"];
+    let settings = [
+        "checkpoint.every=1",
+        "checkpoint.keep=2",
+        "validation.every=3",
+    ];
     let config = bench.config(&[&settings[..], &["optimizer.learning_rate=3.0"]].concat());
     let outcome = bench.train(&config, "run").unwrap();
     let best = outcome.checkpoint.state.best.unwrap().step;

@@ -64,7 +64,10 @@ impl Codec<Inner> for Formula {
         ))
     }
 
-    fn decode(&self, _: Tensor<Inner, 3, Int>) -> std::result::Result<Tensor<Inner, 3>, CodecError> {
+    fn decode(
+        &self,
+        _: Tensor<Inner, 3, Int>,
+    ) -> std::result::Result<Tensor<Inner, 3>, CodecError> {
         unreachable!("nothing here listens")
     }
 }

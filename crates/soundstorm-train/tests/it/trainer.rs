@@ -54,7 +54,10 @@ fn however_a_batch_is_cut_its_gradient_is_the_same() {
     for pieces in ["data.micro_batches=2", "data.micro_batches=4"] {
         let (cut, after_cut) = step(pieces);
         assert_eq!((cut.frames, cut.tokens), (whole.frames, whole.tokens));
-        assert!((cut.loss - whole.loss).abs() < 1e-5, "{cut:?}, not {whole:?}");
+        assert!(
+            (cut.loss - whole.loss).abs() < 1e-5,
+            "{cut:?}, not {whole:?}"
+        );
         assert!((cut.gradient_norm / whole.gradient_norm - 1.0).abs() < 1e-4);
         let apart = largest_difference(&after_cut, &after);
         assert!(apart < 1e-4 * moved, "{pieces}: {apart} of {moved}");
@@ -107,7 +110,10 @@ fn the_model_that_is_written_is_the_running_mean() {
     };
     let averaged = open(&outcome.model);
     assert_eq!(averaged, open(&outcome.checkpoint.path.join("ema")));
-    assert_eq!(outcome.checkpoint.model(), outcome.checkpoint.path.join("ema"));
+    assert_eq!(
+        outcome.checkpoint.model(),
+        outcome.checkpoint.path.join("ema")
+    );
     let raw = open(&outcome.checkpoint.path.join("model"));
     assert!(largest_difference(&averaged, &raw) > 1e-5);
 
@@ -146,22 +152,32 @@ fn norms_biases_and_embeddings_do_not_decay() {
     bench.prepare();
     let config = bench.config(&["model.semantic.vocab=7"]);
     let model = config.model.init::<Inner>(&Default::default()).unwrap();
-    let (decaying, others): (Vec<_>, Vec<_>) = parameters(&model)
-        .into_iter()
-        .partition(|info| info.decays);
-    assert!(decaying.iter().all(|info| info.name.ends_with("weight") && info.shape.len() >= 2));
+    let (decaying, others): (Vec<_>, Vec<_>) =
+        parameters(&model).into_iter().partition(|info| info.decays);
+    assert!(
+        decaying
+            .iter()
+            .all(|info| info.name.ends_with("weight") && info.shape.len() >= 2)
+    );
     for name in [
         "head.weight",
         "head.projection.weight",
         "conformer.blocks.0.convolution.depthwise_weight",
         "conformer.blocks.1.attention.to_qkv.weight",
     ] {
-        assert!(decaying.iter().any(|info| info.name == name), "{name} of {decaying:?}");
+        assert!(
+            decaying.iter().any(|info| info.name == name),
+            "{name} of {decaying:?}"
+        );
     }
     for name in ["embedding.table", "semantic.table", "head.bias"] {
         assert!(others.iter().any(|info| info.name == name), "{name}");
     }
-    assert!(others.iter().all(|info| !info.name.ends_with("to_qkv.weight")));
+    assert!(
+        others
+            .iter()
+            .all(|info| !info.name.ends_with("to_qkv.weight"))
+    );
 }
 
 #[test]
@@ -176,13 +192,19 @@ fn the_gradient_is_clipped_by_its_norm() {
         let before = weights(&trainer.model().valid(), &bench);
         let report = trainer.step().unwrap();
         let after = weights(&trainer.model().valid(), &bench);
-        (report.gradient_norm, f64::from(largest_difference(&before, &after)))
+        (
+            report.gradient_norm,
+            f64::from(largest_difference(&before, &after)),
+        )
     };
     let (norm, free) = step("optimizer.clip=0");
     let (same, clipped) = step("optimizer.clip=0.01");
     assert_eq!(norm, same, "it is told before it is clipped");
     assert!(norm > 0.1, "{norm}");
-    assert!((clipped / free / (0.01 / norm) - 1.0).abs() < 1e-2, "{clipped} of {free}");
+    assert!(
+        (clipped / free / (0.01 / norm) - 1.0).abs() < 1e-2,
+        "{clipped} of {free}"
+    );
 }
 
 #[test]
