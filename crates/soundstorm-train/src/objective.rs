@@ -154,6 +154,102 @@ fn tokens(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use soundstorm::{Preset, SemanticSource};
+
+    type B = burn_flex::Flex;
+
+    fn windows(spans: &[(usize, usize)]) -> Vec<Window> {
+        let windows = spans.iter().map(|&(start, frames)| Window {
+            utterance: 0,
+            start,
+            frames,
+        });
+        windows.collect()
+    }
+
+    /// A file of 13 frames and 3 levels: 100 for each level and 1 for each frame.
+    fn codes() -> Vec<Vec<u16>> {
+        let level = |level: u16| (0..13).map(|frame| 100 * level + frame).collect();
+        (0..3).map(level).collect()
+    }
+
+    fn config(levels: usize, semantic: Option<SemanticConfig>) -> SoundStormConfig {
+        SoundStormConfig {
+            num_quantizers: levels,
+            semantic,
+            ..Preset::Small.config()
+        }
+    }
+
+    #[test]
+    fn rows_are_padded_to_the_longest() {
+        let dataset = Dataset::of(&codes(), None);
+        let config = config(3, None);
+        let batch = batch::<B>(
+            &windows(&[(4, 2), (7, 3)]),
+            &config,
+            &dataset,
+            &Default::default(),
+        );
+        assert_eq!(batch.lengths, Some(vec![2, 3]));
+        assert_eq!(batch.codes.dims(), [2, 3, 3]);
+        let got: Vec<i64> = batch.codes.into_data().iter::<i64>().collect();
+        let short = [4, 5, 0, 104, 105, 0, 204, 205, 0];
+        let long = [7, 8, 9, 107, 108, 109, 207, 208, 209];
+        assert_eq!(got, [short, long].concat());
+        assert!(batch.semantic.is_none());
+    }
+
+    #[test]
+    fn the_first_level_goes_apart_where_the_model_takes_it() {
+        let dataset = Dataset::of(&codes(), None);
+        let semantic = SemanticConfig {
+            source: SemanticSource::CodecLevel1,
+            ..SemanticConfig::new(7)
+        };
+        let config = config(2, Some(semantic));
+        assert_eq!(grid(&config), 1);
+        let batch = batch::<B>(&windows(&[(4, 2)]), &config, &dataset, &Default::default());
+        let got: Vec<i64> = batch.codes.into_data().iter::<i64>().collect();
+        assert_eq!(got, [104, 105, 204, 205]);
+        assert_eq!(batch.semantic, Some(vec![vec![4, 5]]));
+    }
+
+    /// Two tokens for three frames: windows start where a token does, and their last token may
+    /// last longer than they.
+    #[test]
+    fn semantic_tokens_of_another_rate_are_cut_with_their_frames() {
+        let dataset = Dataset::of(&codes(), Some((0..9).collect()));
+        let semantic = SemanticConfig {
+            acoustic_sample_rate: 24_000,
+            ..SemanticConfig::new(9)
+        };
+        let config = config(3, Some(semantic));
+        assert_eq!(grid(&config), 3);
+        let spans = windows(&[(0, 3), (6, 4), (9, 4)]);
+        let batch = batch::<B>(&spans, &config, &dataset, &Default::default());
+        let want = [vec![0, 1], vec![4, 5, 6], vec![6, 7, 8]];
+        assert_eq!(batch.semantic, Some(want.to_vec()));
+    }
+
+    /// A row's mask is its own, whatever piece it is in and whatever its neighbours.
+    #[test]
+    fn masks_belong_to_rows() {
+        let rows = windows(&[(0, 5), (1, 9), (2, 7), (0, 13)]);
+        let masks = |pieces: usize, step: u64| {
+            let pieces = MicroBatch::cut(&rows, pieces, 3, 7, step).expect("they can be masked");
+            let rows = pieces.iter().flat_map(|piece| piece.mask.rows().to_vec());
+            let rows = rows.map(|row| (row.prompt, row.level, row.masked[..row.frames].to_vec()));
+            let counted: usize = pieces.iter().map(|piece| piece.counted).sum();
+            (rows.collect::<Vec<_>>(), counted)
+        };
+        assert_eq!(masks(1, 4), masks(2, 4));
+        assert_eq!(masks(1, 4), masks(4, 4));
+        assert_ne!(masks(1, 4), masks(1, 5));
+        let (rows, counted) = masks(1, 4);
+        let masked = rows.iter().flat_map(|row| &row.2).filter(|&&masked| masked);
+        assert_eq!(masked.count(), counted);
+    }
 
     #[test]
     fn rates_in_lowest_terms() {

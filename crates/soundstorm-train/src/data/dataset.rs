@@ -181,3 +181,41 @@ impl Dataset {
         self.utterances.iter().map(|u| u.entry.frames).sum()
     }
 }
+
+#[cfg(test)]
+impl Dataset {
+    /// A data set of one file, `[levels][frames]`, with its semantic tokens.
+    pub(crate) fn of(codes: &[Vec<u16>], semantic: Option<Vec<i32>>) -> Self {
+        let frames = codes[0].len();
+        Self {
+            path: PathBuf::new(),
+            info: DatasetInfo {
+                format: FORMAT,
+                codec: CodecFacts {
+                    name: "none".into(),
+                    sample_rate: 24_000,
+                    hop: 320,
+                    levels: codes.len(),
+                    codebook_size: usize::from(u16::MAX),
+                    weights_sha256: String::new(),
+                },
+                semantic: semantic.is_some(),
+                shards: 1,
+                inputs_sha256: String::new(),
+            },
+            utterances: vec![Utterance {
+                entry: Entry {
+                    file: "a.wav".into(),
+                    frames,
+                    text: None,
+                    speaker: None,
+                    fields: Default::default(),
+                },
+                codes: codes.concat(),
+                semantic,
+            }],
+            skipped: Vec::new(),
+            sha256: String::new(),
+        }
+    }
+}
