@@ -78,3 +78,27 @@ pub(crate) fn score<B: Backend>(
     let loss = levels.iter().map(|level| level.loss).sum::<f64>() / levels.len().max(1) as f64;
     Ok(Validation { step, loss, levels })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_files_that_are_scored_are_spread_over_all() {
+        let text = "steps = 9\n[data]\npath = \"x\"\nmax_frames = 53\n[schedule]\nwarmup = 1\n\
+            [model]\npreset = \"small\"\n[validation]\nfiles = 3\n";
+        let config = TrainConfig::parse(text, &[]).unwrap();
+        let files: Vec<usize> = (10..17).collect();
+        let of = |files: &[usize]| {
+            let windows = windows(files, |number| 100 - 4 * number, &config);
+            windows
+                .iter()
+                .map(|w| (w.utterance, w.start, w.frames))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(&files), [(14, 0, 44), (12, 0, 52), (10, 0, 53)]);
+        assert_eq!(of(&files[..1]), [(10, 0, 53)]);
+        assert!(of(&[]).is_empty());
+    }
+}
