@@ -1,2 +1,2 @@
-//! Short programs to start from: `generate.rs` needs nothing at all,
+//! Short programs to start from: `generate.rs` and `train.rs` need nothing at all,
 //! `voice_conversion.rs` a model folder, a codec folder and two recordings.

@@ -43,6 +43,8 @@ enum Fixture {
     /// SoundStream by audiolm-pytorch
     #[value(name = "soundstream")]
     SoundStream,
+    /// Gradients and optimiser steps of soundstorm-pytorch
+    Training,
 }
 
 impl Fixture {
@@ -63,6 +65,7 @@ impl Fixture {
             Self::Encodec => vec!["encodec.py".into()],
             Self::Mimi => vec!["mimi.py".into()],
             Self::SoundStream => vec!["soundstream.py".into()],
+            Self::Training => vec!["training.py".into()],
         };
         match (self, seed) {
             (_, None) => {}
@@ -160,6 +163,7 @@ mod tests {
         assert!(error.starts_with("encodec.py has one seed"), "{error}");
         assert!(Fixture::Mimi.command(Some(7)).is_err());
         assert!(Fixture::SoundStream.command(Some(7)).is_err());
+        assert!(Fixture::Training.command(Some(7)).is_err());
         assert_eq!(
             Fixture::SpeechTokenizer.command(None).unwrap(),
             ["speechtokenizer.py"]

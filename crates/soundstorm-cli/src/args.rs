@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, before any of it is checked against
 //! files.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{
     Args, Parser, Subcommand, ValueEnum, ValueHint,
@@ -11,6 +11,7 @@ use soundstorm::Preset;
 use soundstorm_codec::CodecPreset;
 use soundstorm_hub::{ImportFrom, Location, Setting};
 use soundstorm_runtime::{DTypeArg, DeviceArg};
+use soundstorm_train::data::Part;
 
 use crate::commands::{edit::Span, sampling::Sampling};
 
@@ -68,8 +69,12 @@ pub(crate) enum Command {
     Eval(Eval),
     /// Measure how far one recording is from another, or one codes file
     Compare(Compare),
-    /// Draw a recording
+    /// Draw a recording, or the log of a training
     Plot(Plot),
+    /// Encode recordings into a data set to train on
+    Prepare(Prepare),
+    /// Train a model, or go on with a training
+    Train(Train),
     /// Turn a foreign checkpoint into a model folder
     Import(Import),
     /// Make a model folder with random weights, for tests and benchmarks
@@ -276,7 +281,7 @@ pub(crate) struct Compare {
 
 #[derive(Debug, Args)]
 pub(crate) struct Plot {
-    /// Audio file, or - for standard input
+    /// Audio file, - for standard input, or the log of a training (.jsonl)
     pub(crate) input: PathBuf,
     /// Picture to write
     #[arg(short, long, value_name = "OUT.png|svg")]
@@ -287,9 +292,55 @@ pub(crate) struct Plot {
     /// Width in pixels
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub(crate) width: u32,
-    /// Height of each channel in pixels
+    /// Height of each channel or panel in pixels
     #[arg(long, default_value_t = 300, value_name = "N")]
     pub(crate) height: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prepare {
+    /// Folder of the codec, or hf:owner/name@revision
+    #[arg(long, value_name = "DIR|hf:NAME", value_hint = ValueHint::DirPath, value_parser = location())]
+    pub(crate) codec: Location,
+    /// A folder of audio, or a manifest: a JSON object a line with `audio`, and
+    /// perhaps `text`, `speaker`, `semantic` and other fields
+    #[arg(long = "in", value_name = "FOLDER|MANIFEST.jsonl", value_hint = ValueHint::AnyPath)]
+    pub(crate) input: PathBuf,
+    /// A folder with a codes file of semantic tokens for each recording
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) semantic: Option<PathBuf>,
+    /// Levels to encode, coarse to fine; all of the codec's by default
+    #[arg(long, value_name = "N")]
+    pub(crate) levels: Option<usize>,
+    /// Recordings of one shard
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub(crate) files_per_shard: NonZeroUsize,
+    /// Make only every N-th shard, from the I-th on, counted from 0: for N
+    /// processes or machines that share the work
+    #[arg(long, value_name = "I/N", default_value = "0/1")]
+    pub(crate) shard: Part,
+    /// Skip recordings that are longer
+    #[arg(long, value_name = "S", default_value_t = 600.0)]
+    pub(crate) max_seconds: f64,
+    /// Folder of the data set; what is finished in it is kept
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Configuration
+    #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
+    pub(crate) config: PathBuf,
+    /// Change the configuration, as optimizer.learning_rate=1e-4
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Folder of the run; one that is there is gone on with
+    #[arg(short, long, value_name = "DIR", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
+    /// Tell parameters, memory and shapes, and train nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

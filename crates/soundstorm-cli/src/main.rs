@@ -10,6 +10,7 @@ mod codes_io;
 mod commands;
 mod output;
 mod progress;
+mod signals;
 mod usage;
 
 use std::process::ExitCode;

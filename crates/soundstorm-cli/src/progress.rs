@@ -46,6 +46,22 @@ impl Progress {
         }
     }
 
+    /// Says something else in front of the bar.
+    pub(crate) fn say(&mut self, what: String) {
+        self.bar.set_message(what);
+    }
+
+    /// Begins where earlier work left off: the time left is reckoned from here.
+    pub(crate) fn begin_at(&mut self, done: u64, of: u64) {
+        self.at_bytes(done, of);
+        self.bar.reset_eta();
+    }
+
+    /// Logs while no bar is in the way.
+    pub(crate) fn aside(&self, log: impl FnOnce()) {
+        self.bar.suspend(log);
+    }
+
     /// Tells how far the work is.
     pub(crate) fn at(&mut self, done: usize, of: usize) {
         self.at_bytes(done as u64, of as u64);

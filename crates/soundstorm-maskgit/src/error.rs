@@ -275,6 +275,14 @@ pub enum TrainingMaskError {
         /// The number of frames.
         limit: usize,
     },
+    /// A row that was not drawn as masks are.
+    #[error(
+        "training mask: expected row {row} to mask frames of its own after its prompt, at a level that there is"
+    )]
+    Row {
+        /// The row.
+        row: usize,
+    },
     /// The tokens to mask have another shape than the mask.
     #[error("training mask: expected tokens [batch, levels, frames] of {expected:?}, got {got:?}")]
     Shape {

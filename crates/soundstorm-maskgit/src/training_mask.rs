@@ -81,6 +81,42 @@ impl TrainingMask {
         })
     }
 
+    /// A mask that was drawn elsewhere.
+    ///
+    /// # Errors
+    /// If there is no row, level or frame; a row has another number of frames than `frames`, a
+    /// level above `levels`, nothing masked, or something masked that is prompt or padding.
+    pub fn from_rows(
+        rows: Vec<RowMask>,
+        levels: usize,
+        frames: usize,
+    ) -> Result<Self, TrainingMaskError> {
+        let shape = [rows.len(), levels, frames];
+        if shape.contains(&0) {
+            return Err(TrainingMaskError::Empty { got: shape });
+        }
+        for (index, row) in rows.iter().enumerate() {
+            if !(1..=frames).contains(&row.frames) {
+                return Err(TrainingMaskError::Length {
+                    row: index,
+                    got: row.frames,
+                    limit: frames,
+                });
+            }
+            let open = row.prompt..row.frames;
+            let fits = |frame: usize| row.masked[frame] <= open.contains(&frame);
+            let is_whole = row.masked.len() == frames && row.level < levels;
+            if !is_whole || !row.masked.contains(&true) || !(0..frames).all(fits) {
+                return Err(TrainingMaskError::Row { row: index });
+            }
+        }
+        Ok(Self {
+            rows,
+            levels,
+            frames,
+        })
+    }
+
     /// What was drawn for each row.
     pub fn rows(&self) -> &[RowMask] {
         &self.rows

@@ -7,6 +7,7 @@
 #![doc = include_str!("../README.md")]
 
 mod activation;
+mod adamw;
 mod attend;
 mod attention;
 mod channel_norm;
@@ -34,6 +35,7 @@ mod t5_bias;
 mod testing;
 
 pub use activation::{glu, linear_glu, linear_swish, swish};
+pub use adamw::{AdamW, adamw, blend, sum_of_squares};
 pub use attend::{AttendOptions, attend};
 pub use attention::{Attention, AttentionConfig, AttentionInput, AttentionOutput, ValueResidual};
 pub use channel_norm::{ChannelNorm, ChannelNormConfig};

@@ -19,6 +19,8 @@ const NETWORK: &[&str] = &["hf-hub", "reqwest", "ureq", "hyper"];
 /// What is a crate's job although it is nobody else's.
 const JOBS: &[(&str, &[&str])] = &[
     ("soundstorm-audio", AUDIO),
+    // It reads what it encodes.
+    ("soundstorm-train", AUDIO),
     // Its default feature; `check-none` holds it to none without.
     ("soundstorm-runtime", &["burn-flex"]),
 ];

@@ -8,8 +8,15 @@ use plotters::prelude::*;
 
 use super::panel::{Content, Drawn, Inside, Panel, label, step};
 
-/// Colours of lines and of text (blue, and a dark grey).
-const LINE: RGBColor = RGBColor(0, 90, 150);
+/// Colours of lines, one after another (blue first), and of text (a dark grey).
+const LINES: [RGBColor; 6] = [
+    RGBColor(0, 90, 150),
+    RGBColor(210, 90, 0),
+    RGBColor(0, 135, 85),
+    RGBColor(150, 60, 150),
+    RGBColor(120, 120, 0),
+    RGBColor(90, 90, 90),
+];
 const TEXT: RGBColor = RGBColor(50, 50, 50);
 const FONT: (&str, i32) = ("sans-serif", 15);
 const MARGIN: i32 = 14;
@@ -66,9 +73,9 @@ where
 {
     let vertical = &panel.vertical;
     let width = f64::from(area.dim_in_pixel().0);
-    let apart = step(panel.seconds, (width / SPACING).max(1.0));
+    let apart = step(panel.end, (width / SPACING).max(1.0));
     let times = (0..).map(|index| f64::from(index) * apart);
-    let times: Vec<f64> = times.take_while(|time| *time <= panel.seconds).collect();
+    let times: Vec<f64> = times.take_while(|time| *time <= panel.end).collect();
     let heights = vertical.marks.iter().map(|(height, _)| *height).collect();
 
     let mut chart = ChartBuilder::on(area)
@@ -77,7 +84,7 @@ where
         .y_label_area_size(LEFT)
         .build_cartesian_2d(
             Axis {
-                range: 0.0..panel.seconds,
+                range: 0.0..panel.end,
                 marks: times,
             },
             Axis {
@@ -94,12 +101,14 @@ where
         .configure_mesh()
         .disable_mesh()
         .axis_style(TEXT)
-        .x_label_formatter(&|time| format!("{} s", label(*time, apart)))
+        .x_label_formatter(&|time| format!("{}{}", label(*time, apart), panel.unit))
         .y_label_formatter(&name_height)
         .label_style(style)
         .draw()?;
-    if let Content::Line(points) = &panel.content {
-        chart.draw_series([PathElement::new(points.clone(), LINE)])?;
+    if let Content::Lines(lines) = &panel.content {
+        for (points, color) in lines.iter().zip(LINES.iter().cycle()) {
+            chart.draw_series([PathElement::new(points.clone(), *color)])?;
+        }
     }
     let (across, down) = chart.plotting_area().get_pixel_range();
     Ok(Inside {

@@ -70,7 +70,8 @@ fn panel(map: &HeatMap) -> Panel {
     let middle = |row: usize| row as f64 + 0.5;
     let marks = map.rows.iter().enumerate();
     Panel {
-        seconds: map.seconds,
+        end: map.seconds,
+        unit: " s",
         vertical: Vertical {
             low: 0.0,
             high: map.rows.len() as f64,

@@ -6,6 +6,7 @@
 
 mod axes;
 mod canvas;
+mod curves;
 mod glyphs;
 mod heat;
 mod map;
@@ -17,6 +18,7 @@ mod waveform;
 
 use std::path::Path;
 
+pub use curves::{Curve, curves_bytes, write_curves};
 pub use map::{HeatMap, heat_map_bytes, write_heat_maps};
 use panel::Panel;
 

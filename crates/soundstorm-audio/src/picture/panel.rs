@@ -9,8 +9,10 @@ pub(super) type Drawn<T> = Result<T, Box<dyn Error>>;
 
 /// One channel.
 pub(super) struct Panel {
-    /// Length of the time axis.
-    pub(super) seconds: f64,
+    /// Where the horizontal axis ends; it begins at 0.
+    pub(super) end: f64,
+    /// What stands behind its numbers.
+    pub(super) unit: &'static str,
     /// The other axis.
     pub(super) vertical: Vertical,
     /// What stands between them.
@@ -27,8 +29,8 @@ pub(super) struct Vertical {
 
 /// What a panel shows.
 pub(super) enum Content {
-    /// A line through points of time and height.
-    Line(Vec<(f64, f64)>),
+    /// Lines through points, each where on the horizontal axis and how high.
+    Lines(Vec<Vec<(f64, f64)>>),
     /// Colours over the whole panel.
     Heat(Heat),
 }

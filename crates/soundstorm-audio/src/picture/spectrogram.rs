@@ -26,7 +26,8 @@ pub(super) fn panel(samples: &[f32], rate: u32, width: u32) -> Panel {
         .map(|hz| (hz_to_mel(hz.into()), format!("{hz} Hz")))
         .collect();
     Panel {
-        seconds: samples.len() as f64 / f64::from(rate),
+        end: samples.len() as f64 / f64::from(rate),
+        unit: " s",
         vertical: Vertical {
             low: 0.0,
             high: hz_to_mel(nyquist),
@@ -90,7 +91,7 @@ mod tests {
     fn heat(samples: &[f32], rate: u32, width: u32) -> Vec<Vec<f32>> {
         match panel(samples, rate, width).content {
             Content::Heat(heat) => heat.columns,
-            Content::Line(_) => panic!("a spectrogram has no line"),
+            Content::Lines(_) => panic!("a spectrogram has no line"),
         }
     }
 

@@ -21,13 +21,14 @@ pub(super) fn panel(samples: &[f32], rate: u32, width: u32) -> Panel {
         .into_iter()
         .map(|(index, sample)| ((index as f64 + 0.5) / rate, f64::from(sample)));
     Panel {
-        seconds: samples.len() as f64 / rate,
+        end: samples.len() as f64 / rate,
+        unit: " s",
         vertical: Vertical {
             low: -high,
             high,
             marks: (-most..=most).map(mark).collect(),
         },
-        content: Content::Line(points.collect()),
+        content: Content::Lines(vec![points.collect()]),
     }
 }
 
@@ -89,7 +90,7 @@ mod tests {
         let high = |peak: f32| panel(&[0.0, peak], 7, 300).vertical.high;
         assert_eq!([high(0.1), high(-1.0), high(-2.5)], [1.0, 1.0, 2.5]);
         let panel = panel(&[0.0; 21], 7, 300);
-        assert_eq!(panel.seconds, 3.0);
+        assert_eq!(panel.end, 3.0);
         let labels = |panel: &Panel| -> Vec<String> {
             let marks = panel.vertical.marks.iter();
             marks.map(|(_, text)| text.clone()).collect()

@@ -19,9 +19,12 @@ mod made;
 mod manifest;
 mod pair;
 mod plot;
+mod plot_log;
+mod prepare;
 pub(crate) mod sampling;
 pub(crate) mod sidecar;
 mod trace;
+mod train;
 
 use anyhow::Result;
 
@@ -39,6 +42,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Eval(args) => eval::run(args, common),
         Command::Compare(args) => compare::run(&args, &common),
         Command::Plot(args) => plot::run(&args, &common),
+        Command::Prepare(args) => prepare::run(args, common),
+        Command::Train(args) => train::run(args, common),
         Command::Import(args) => import::run(args, &common),
         Command::Init(args) => init::run(args, common),
         Command::Bench(args) => bench::run(args, common),

@@ -1,4 +1,4 @@
-//! `soundstorm plot`: a picture of a recording.
+//! `soundstorm plot`: a picture of a recording, or of a training's log.
 
 use anyhow::Result;
 use soundstorm_audio::picture::{Picture, PictureFormat, PictureSize, write_picture};
@@ -11,6 +11,13 @@ use crate::{
 
 pub(crate) fn run(args: &Plot, common: &Common) -> Result<()> {
     PictureFormat::of_path(&args.output).map_err(|error| usage(error.to_string()))?;
+    if args
+        .input
+        .extension()
+        .is_some_and(|ending| ending == "jsonl")
+    {
+        return super::plot_log::run(args, common);
+    }
     let audio = audio_io::read(&args.input)?;
     let picture = match args.spectrogram {
         true => Picture::Spectrogram,

@@ -15,6 +15,8 @@ fn every_command_explains_itself() {
         "eval",
         "compare",
         "plot",
+        "prepare",
+        "train",
         "import",
         "init",
         "bench",

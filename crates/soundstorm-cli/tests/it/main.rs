@@ -17,3 +17,4 @@ mod plot;
 mod round_trip;
 mod sampling;
 mod support;
+mod train;

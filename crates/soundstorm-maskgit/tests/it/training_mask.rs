@@ -178,3 +178,34 @@ fn bad_shapes_are_errors() {
         }
     );
 }
+
+#[test]
+fn a_mask_can_be_made_of_rows() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let drawn = TrainingMask::draw(&[7, 5, 1], 3, 7, &mut rng).unwrap();
+    let rows = drawn.rows().to_vec();
+    assert_eq!(
+        TrainingMask::from_rows(rows.clone(), 3, 7),
+        Ok(drawn.clone())
+    );
+    let refused = |change: fn(&mut soundstorm_maskgit::RowMask)| {
+        let mut rows = rows.clone();
+        change(&mut rows[1]);
+        TrainingMask::from_rows(rows, 3, 7).unwrap_err()
+    };
+    let row = TrainingMaskError::Row { row: 1 };
+    assert_eq!(refused(|row| row.level = 3), row);
+    assert_eq!(refused(|row| row.masked = vec![false; 7]), row);
+    assert_eq!(refused(|row| row.masked[6] = true), row, "padding");
+    assert_eq!(refused(|row| row.prompt = 5), row, "prompt");
+    assert_eq!(refused(|row| row.masked.truncate(6)), row);
+    assert!(matches!(
+        refused(|row| row.frames = 8),
+        TrainingMaskError::Length {
+            row: 1,
+            got: 8,
+            limit: 7
+        }
+    ));
+    assert!(TrainingMask::from_rows(Vec::new(), 3, 7).is_err());
+}

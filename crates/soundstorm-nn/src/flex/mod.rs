@@ -9,6 +9,7 @@
 //! is recorded with it ([`Function`]).
 
 mod activation;
+mod adamw;
 mod attention;
 mod conv1d;
 mod convolution;
@@ -34,6 +35,7 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 pub(crate) use activation::{glu, swish};
+pub(crate) use adamw::{adamw, blend, sum_of_squares};
 pub(crate) use attention::attend;
 pub(crate) use conv1d::{conv_transpose1d, conv1d};
 pub(crate) use convolution::depthwise;
