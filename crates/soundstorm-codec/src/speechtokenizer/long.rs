@@ -9,7 +9,7 @@ use crate::{Codec, CodecError, Context, LongAudio, LongDecoder, LongEncoder, Lon
 
 /// Frames that recurrent layers see on either side of a piece: two seconds of the published codec.
 const OVERLAP: usize = 100;
-/// Pieces of audio that are done whole, as they are not exact.
+/// Pieces that are done whole, as they are not exact one by one; more would take more than 1.5 GB.
 const WHOLE_PIECES: usize = 3;
 
 impl<B: Backend> LongAudio<B> for SpeechTokenizer<B> {
