@@ -165,6 +165,13 @@ pub(crate) struct Generate {
     /// where the model takes the codec's first level
     #[arg(long, value_name = "CODES")]
     pub(crate) semantic: Option<PathBuf>,
+    /// What is said, for a model that is conditioned on the bytes of a text; without --seconds and
+    /// --frames it lasts as long as the model predicts
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// Who speaks, as a number, for a model that is conditioned on speakers
+    #[arg(long, value_name = "N")]
+    pub(crate) speaker: Option<usize>,
     /// Seconds to generate, without the prompt
     #[arg(long, value_name = "S", conflicts_with = "frames")]
     pub(crate) seconds: Option<f64>,
@@ -187,14 +194,14 @@ pub(crate) struct Generate {
     #[arg(short, long, value_name = "OUT", required_unless_present = "manifest")]
     pub(crate) output: Option<PathBuf>,
     /// Many outputs by one model: a file with a line of JSON for each, as {"output": "a.wav",
-    /// "semantic": "a.safetensors", "prompt": "b.wav", "seconds": 3, "frames": 7, "seed": 1}, of
-    /// which the output is needed. What became of each is written to FILE.status, and those that are
+    /// "semantic": "a.safetensors", "text": "hello", "speaker": 2, "prompt": "b.wav", "seconds": 3,
+    /// "frames": 7, "seed": 1}, of which the output is needed. What became of each is written to FILE.status, and those that are
     /// done are not done again
     #[arg(
         long,
         value_name = "FILE",
         conflicts_with_all = [
-            "output", "semantic", "prompt", "seconds", "frames", "trace_picture", "sidecar",
+            "output", "semantic", "text", "prompt", "seconds", "frames", "trace_picture", "sidecar",
             "from_sidecar",
         ]
     )]

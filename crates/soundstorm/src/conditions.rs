@@ -68,6 +68,14 @@ impl Conditions {
         }
     }
 
+    /// With semantic tokens that are given apart, if there are any.
+    pub(crate) fn with_semantic(&self, semantic: Option<Vec<i64>>) -> Self {
+        Self {
+            semantic: semantic.or_else(|| self.semantic.clone()),
+            ..self.clone()
+        }
+    }
+
     /// What is left of a row's conditions. Four numbers are drawn for each row, whatever it has.
     #[must_use]
     pub fn dropped<R: Rng + ?Sized>(&self, dropout: &ConditionDropout, rng: &mut R) -> Self {

@@ -6,7 +6,7 @@ use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 use soundstorm_maskgit::step_noise;
 
 use crate::generation::Task;
-use crate::{RowCodes, SoundStorm, SoundStormError};
+use crate::{Conditions, RowCodes, SoundStorm, SoundStormError};
 
 /// Frames and levels of a row, both 0-based.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Region {
 ///
 /// While a level is generated, finer levels are hidden from the network from the first frame on
 /// that is generated, also where they are kept: so it was trained. Frames before that are a prompt.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EditRow {
     /// Its codes, `[levels][frames]`, of as many levels as the model has; where they are not kept
     /// they may be anything.
@@ -32,6 +32,8 @@ pub struct EditRow {
     pub seed: u64,
     /// Semantic tokens of the whole row, for a model conditioned on them.
     pub semantic: Option<Vec<i64>>,
+    /// What else it is conditioned on.
+    pub conditions: Conditions,
 }
 
 /// An edit that cannot be made.
@@ -188,7 +190,7 @@ impl<B: Backend> SoundStorm<B> {
         });
         Ok(Task {
             tokens: tokens.collect(),
-            semantic: row.semantic.clone(),
+            conditions: row.conditions.with_semantic(row.semantic.clone()),
             seed: row.seed,
             dropped: 0,
             edited: true,

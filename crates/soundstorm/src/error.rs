@@ -85,7 +85,7 @@ pub enum SoundStormError {
     Edit(#[from] crate::EditError),
     /// Decoding failed.
     #[error(transparent)]
-    Decode(#[from] DecodeError<std::convert::Infallible>),
+    Decode(#[from] DecodeError<Box<SoundStormError>>),
     /// Options of decoding that make no sense.
     #[error(transparent)]
     Options(#[from] OptionsError),

@@ -7,16 +7,17 @@ use burn::tensor::backend::Backend;
 use soundstorm_maskgit::{DecodeOptions, StepInfo};
 
 use crate::generation::Task;
-use crate::{SoundStorm, SoundStormError};
+use crate::{Conditions, SoundStorm, SoundStormError};
 
 /// The codes of one row, level by level: `[levels][frames]`.
 pub type RowCodes = Vec<Vec<i64>>;
 
 /// A row to generate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GenerateRow {
     /// Frames to generate, without the prompt. When absent, as many as the
-    /// semantic tokens cover.
+    /// semantic tokens cover, or as the context lasts, by its durations or by
+    /// those that the model predicts.
     pub frames: Option<usize>,
     /// Seed of the row's random stream; with it the row is the same in any batch.
     pub seed: u64,
@@ -24,6 +25,8 @@ pub struct GenerateRow {
     pub semantic: Option<Vec<i64>>,
     /// What the row continues.
     pub prompt: Option<Prompt>,
+    /// What else it is conditioned on, prompt and all.
+    pub conditions: Conditions,
 }
 
 /// What a row continues: a voice, mostly.
@@ -76,7 +79,8 @@ impl<B: Backend> SoundStorm<B> {
         if let Some(prompt) = &row.prompt {
             self.check_row("prompt", &prompt.codes, |_, _| true)?;
         }
-        let semantic = match (&self.semantic, &row.semantic, &row.prompt) {
+        let own = row.semantic.as_ref().or(row.conditions.semantic.as_ref());
+        let semantic = match (&self.semantic, own, &row.prompt) {
             (None, None, _) => None,
             (None, Some(_), _) => {
                 return Err(SoundStormError::Semantic(
@@ -100,10 +104,11 @@ impl<B: Backend> SoundStorm<B> {
         let covered = semantic
             .as_ref()
             .map(|tokens| self.acoustic_frames(tokens.len()));
+        let conditions = row.conditions.with_semantic(semantic);
         let frames = match (row.frames, covered) {
             (Some(frames), _) => dropped + frames,
             (None, Some(covered)) => covered,
-            (None, None) => return Err(SoundStormError::Empty("generation")),
+            (None, None) => self.lasts(&conditions)?,
         };
         if frames <= dropped {
             return Err(SoundStormError::Empty("generation"));
@@ -114,11 +119,23 @@ impl<B: Backend> SoundStorm<B> {
         }
         Ok(Task {
             tokens,
-            semantic,
+            conditions,
             seed: row.seed,
             dropped,
             edited: false,
         })
+    }
+
+    /// How many frames a row's context lasts.
+    fn lasts(&self, conditions: &Conditions) -> Result<usize, SoundStormError> {
+        match (&conditions.context, &conditions.durations) {
+            (None, _) => Err(SoundStormError::Empty("generation")),
+            (Some(_), Some(durations)) => Ok(durations.iter().sum()),
+            (Some(_), None) => {
+                let predicted = self.predict_frames(std::slice::from_ref(conditions))?;
+                Ok(predicted.into_iter().sum())
+            }
+        }
     }
 
     fn acoustic_frames(&self, tokens: usize) -> usize {

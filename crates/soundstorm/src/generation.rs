@@ -1,7 +1,7 @@
 //! A generation with more to ask for than [`SoundStorm::generate`] does: guidance, edits, several
 //! candidates, options for each row, a critic, an observer that may break off.
 
-use std::{convert::Infallible, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use soundstorm_maskgit::{
@@ -9,8 +9,11 @@ use soundstorm_maskgit::{
 };
 
 use crate::edit::Hidden;
-use crate::guidance::Guided;
-use crate::{EditRow, GenerateRow, Guidance, RowCodes, ScoreRow, SoundStorm, SoundStormError};
+use crate::guidance::{Both, Branches};
+use crate::{
+    Conditions, EditRow, GenerateRow, Guidance, Prepared, RowCodes, ScoreRow, SoundStorm,
+    SoundStormError,
+};
 
 /// What a generation gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +50,8 @@ pub struct Ranking {
 pub struct CriticInput<'a, B: Backend> {
     /// `[batch, levels, frames]`, with a candidate at each masked frame of the level.
     pub tokens: Tensor<B, 3, Int>,
-    /// `[batch, frames, dim]`, for a model conditioned on semantic tokens.
-    pub condition: Option<Tensor<B, 3>>,
+    /// What the batch is conditioned on.
+    pub prepared: &'a Prepared<B>,
     /// Real frames of each row.
     pub lengths: &'a [usize],
     /// The level, 0-based.
@@ -71,7 +74,7 @@ pub struct Generation<'a, B: Backend> {
 /// A row as the network sees it: tokens with the mask id where they are generated.
 pub(crate) struct Task {
     pub(crate) tokens: RowCodes,
-    pub(crate) semantic: Option<Vec<i64>>,
+    pub(crate) conditions: Conditions,
     pub(crate) seed: u64,
     /// Frames at its start that are no part of the result.
     pub(crate) dropped: usize,
@@ -124,8 +127,9 @@ impl<'a, B: Backend> Generation<'a, B> {
         self
     }
 
-    /// The critic of [`Confidence::Critic`](soundstorm_maskgit::Confidence::Critic): a score for each
-    /// frame of the level, `[batch, frames]`, the larger the likelier it is a real one.
+    /// The critic of [`Confidence::Critic`](soundstorm_maskgit::Confidence::Critic), in place of the
+    /// model's own: a score for each frame of the level, `[batch, frames]`, the larger the likelier it
+    /// is a real one.
     #[must_use]
     pub fn with_critic(
         mut self,
@@ -200,7 +204,7 @@ impl<'a, B: Backend> Generation<'a, B> {
                     ScoreRow {
                         codes: whole.collect(),
                         from: task.dropped,
-                        semantic: task.semantic.clone(),
+                        conditions: task.conditions.clone(),
                         seed: row.seed,
                     }
                 })
@@ -246,13 +250,15 @@ impl<'a, B: Backend> Generation<'a, B> {
         let (levels, mask) = (model.levels(), model.mask_id());
         let lengths: Vec<usize> = tasks.iter().map(Task::frames).collect();
         let frames = model.padded(lengths.iter().copied().max().unwrap_or(0));
-        let semantic: Option<Vec<Vec<i64>>> =
-            tasks.iter().map(|task| task.semantic.clone()).collect();
-        let condition = model.condition(semantic.as_deref(), frames)?;
-        let guided = match &self.guidance {
-            Some(guidance) => Some(Guided::new(model, *guidance, condition.as_ref())?),
+        let conditions: Vec<Conditions> =
+            tasks.iter().map(|task| task.conditions.clone()).collect();
+        model.require(&conditions)?;
+        let prepared = model.prepare(&conditions, Some(&lengths), frames)?;
+        let both = match &self.guidance {
+            Some(guidance) => Some(Both::new(model, *guidance, &conditions, &lengths, frames)?),
             None => None,
         };
+        let mut branches = Branches::new(model, &prepared, both.as_ref(), &lengths);
         let device = model.device();
         let hidden = Hidden::new(tasks, frames, mask, &device);
         let rows: Vec<DecodeRow> = tasks
@@ -263,7 +269,7 @@ impl<'a, B: Backend> Generation<'a, B> {
             })
             .collect();
 
-        let mut decoding = Decoding::<B, Infallible>::new(&rows, mask, self.options);
+        let mut decoding = Decoding::<B, Box<SoundStormError>>::new(&rows, mask, self.options);
         if let Some(options) = self.row_options {
             decoding = decoding.with_row_options(options);
         }
@@ -274,10 +280,16 @@ impl<'a, B: Backend> Generation<'a, B> {
             decoding = decoding.with_critic(|tokens, at: PassAt| {
                 Ok(critic(CriticInput {
                     tokens: hidden.from(tokens, at.level),
-                    condition: condition.clone(),
+                    prepared: &prepared,
                     lengths: &lengths,
                     level: at.level,
                 }))
+            });
+        } else if model.has_critic() {
+            decoding = decoding.with_critic(|tokens, at: PassAt| {
+                let tokens = hidden.from(tokens, at.level);
+                let generated = model.critic_scores(tokens, &prepared, Some(&lengths), at.level)?;
+                Ok(generated.neg())
             });
         }
         let (options, row_options) = (self.options, self.row_options);
@@ -287,23 +299,8 @@ impl<'a, B: Backend> Generation<'a, B> {
         };
         let decoded = decoding.run(start(tasks, frames, mask, &device), |tokens, at| {
             let tokens = hidden.from(tokens, at.level);
-            let plain =
-                |tokens| model.level_logits(tokens, condition.clone(), Some(&lengths), at.level);
-            Ok(match &guided {
-                None => plain(tokens),
-                Some(guided) => {
-                    let scale = |row| {
-                        guided
-                            .guidance
-                            .scale_at(at.level, at.step, steps(row, at.level))
-                    };
-                    let scales: Vec<f64> = (0..lengths.len()).map(scale).collect();
-                    match scales.iter().all(|&scale| scale == 1.0) {
-                        true => plain(tokens),
-                        false => guided.logits(model, tokens, &scales, &lengths, at.level),
-                    }
-                }
-            })
+            let steps = |row| steps(row, at.level);
+            Ok(branches.logits(tokens, at, steps))
         })?;
 
         let (tokens, cancelled) = match decoded {

@@ -4,9 +4,10 @@
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use serde::{Deserialize, Serialize};
+use soundstorm_maskgit::PassAt;
 use soundstorm_nn::frame_mask;
 
-use crate::{SoundStorm, SoundStormError};
+use crate::{Conditions, Passes, Prepared, SoundStorm, SoundStormError};
 
 /// How much more of its condition a generation is to show: with the logits c of a pass and u of one
 /// without the condition, frames are filled by `u + scale * (c - u)`. A model needs to have been
@@ -152,48 +153,88 @@ fn spread<B: Backend>(logits: Tensor<B, 3>, lengths: &[usize]) -> Tensor<B, 3> {
     (variance.sum_dim(1) / counts).sqrt()
 }
 
-/// Guidance of a batch.
-pub(crate) struct Guided<B: Backend> {
-    pub(crate) guidance: Guidance,
-    /// With the condition, then without: `[2 * batch, frames, dim]`.
-    condition: Tensor<B, 3>,
+/// A batch with its conditions, then without.
+pub(crate) struct Both<B: Backend> {
+    guidance: Guidance,
+    prepared: Prepared<B>,
+    lengths: Vec<usize>,
 }
 
-impl<B: Backend> Guided<B> {
+impl<B: Backend> Both<B> {
     pub(crate) fn new(
         model: &SoundStorm<B>,
         guidance: Guidance,
-        condition: Option<&Tensor<B, 3>>,
+        conditions: &[Conditions],
+        lengths: &[usize],
+        frames: usize,
     ) -> Result<Self, SoundStormError> {
         guidance.validate()?;
-        let condition = condition.ok_or(GuidanceError::NoCondition)?;
-        let [batch, frames, _] = condition.dims();
-        let none = model.condition(Some(&vec![Vec::new(); batch]), frames)?;
-        let none = none.ok_or(GuidanceError::NoCondition)?;
+        if !model.is_conditioned() {
+            return Err(GuidanceError::NoCondition.into());
+        }
+        let mut rows = conditions.to_vec();
+        rows.resize(2 * conditions.len(), Conditions::default());
+        let lengths = [lengths, lengths].concat();
+        let prepared = model.prepare(&rows, Some(&lengths), frames)?;
         Ok(Self {
             guidance,
-            condition: Tensor::cat(vec![condition.clone(), none], 0),
+            prepared,
+            lengths,
         })
     }
+}
 
-    /// Both branches in one pass.
+/// The passes of a generation: with the conditions alone, or both branches in one.
+pub(crate) struct Branches<'a, B: Backend> {
+    alone: Passes<'a, B>,
+    both: Option<(Guidance, Passes<'a, B>)>,
+    lengths: &'a [usize],
+}
+
+impl<'a, B: Backend> Branches<'a, B> {
+    pub(crate) fn new(
+        model: &'a SoundStorm<B>,
+        prepared: &'a Prepared<B>,
+        both: Option<&'a Both<B>>,
+        lengths: &'a [usize],
+    ) -> Self {
+        let both = both.map(|both| {
+            (
+                both.guidance,
+                model.passes(&both.prepared, Some(&both.lengths)),
+            )
+        });
+        Self {
+            alone: model.passes(prepared, Some(lengths)),
+            both,
+            lengths,
+        }
+    }
+
+    /// The logits of the next pass; `steps` are a row's of the level.
     pub(crate) fn logits(
-        &self,
-        model: &SoundStorm<B>,
+        &mut self,
         tokens: Tensor<B, 3, Int>,
-        scales: &[f64],
-        lengths: &[usize],
-        level: usize,
+        at: PassAt,
+        steps: impl Fn(usize) -> usize,
     ) -> Tensor<B, 3> {
-        let batch = lengths.len();
-        let twice = tokens.repeat_dim(0, 2);
-        let lengths_twice = [lengths, lengths].concat();
-        let condition = Some(self.condition.clone());
-        let logits = model.level_logits(twice, condition, Some(&lengths_twice), level);
+        let batch = self.lengths.len();
+        let Some((guidance, both)) = &mut self.both else {
+            return self.alone.level_logits(tokens, at.level);
+        };
+        let scale = |row| guidance.scale_at(at.level, at.step, steps(row));
+        let scales: Vec<f64> = (0..batch).map(scale).collect();
+        if scales.iter().all(|&scale| scale == 1.0) {
+            let logits = self.alone.level_logits(tokens, at.level);
+            both.follow(self.alone.last().map(|last| last.repeat_dim(0, 2)));
+            return logits;
+        }
+        let logits = both.level_logits(tokens.repeat_dim(0, 2), at.level);
+        self.alone
+            .follow(both.last().map(|last| last.narrow(0, 0, batch)));
         let [conditioned, unconditioned] =
             [0, batch].map(|first| logits.clone().narrow(0, first, batch));
-        self.guidance
-            .guide(conditioned, unconditioned, scales, lengths)
+        guidance.guide(conditioned, unconditioned, &scales, self.lengths)
     }
 }
 

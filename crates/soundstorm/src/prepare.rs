@@ -182,6 +182,11 @@ impl<B: Backend> SoundStorm<B> {
         Ok(())
     }
 
+    /// Whether the model takes any condition.
+    pub(crate) fn is_conditioned(&self) -> bool {
+        self.semantic.is_some() || self.context.is_some() || self.global.is_some()
+    }
+
     /// How many frames each row of text lasts, by the model's own prediction; 0 for a row without.
     ///
     /// # Errors

@@ -4,17 +4,17 @@
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use soundstorm_maskgit::{confidence::log_probability, step_noise};
 
-use crate::{RowCodes, SoundStorm, SoundStormError};
+use crate::{Conditions, RowCodes, SoundStorm, SoundStormError};
 
 /// A row whose likelihood is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScoreRow {
     /// Its codes, `[levels][frames]`.
     pub codes: RowCodes,
     /// The first frame that counts; those before it are a prompt.
     pub from: usize,
-    /// Semantic tokens of the whole row, for a model conditioned on them.
-    pub semantic: Option<Vec<i64>>,
+    /// What the whole row is conditioned on.
+    pub conditions: Conditions,
     /// What divides the frames into parts; to compare rows give them the same.
     pub seed: u64,
 }
@@ -47,8 +47,9 @@ impl<B: Backend> SoundStorm<B> {
             lengths.push(frames);
         }
         let frames = self.padded(lengths.iter().copied().max().unwrap_or(0));
-        let semantic: Option<Vec<Vec<i64>>> = rows.iter().map(|row| row.semantic.clone()).collect();
-        let condition = self.condition(semantic.as_deref(), frames)?;
+        let conditions: Vec<Conditions> = rows.iter().map(|row| row.conditions.clone()).collect();
+        self.require(&conditions)?;
+        let prepared = self.prepare(&conditions, Some(&lengths), frames)?;
 
         let (device, levels) = (self.device(), self.levels());
         let tensor = |values: Vec<i64>| -> Tensor<B, 3, Int> {
@@ -99,8 +100,9 @@ impl<B: Backend> SoundStorm<B> {
                         }
                     }
                 }
-                let logits =
-                    self.level_logits(tensor(tokens), condition.clone(), Some(&lengths), level);
+                // Each pass is a first one: no row was seen before.
+                let mut passes = self.passes(&prepared, Some(&lengths));
+                let logits = passes.level_logits(tensor(tokens), level);
                 let codes = TensorData::new(codes, [rows.len(), frames]);
                 let codes = Tensor::from_data(codes, &device);
                 let found: Vec<f64> = log_probability(logits, codes).into_data().iter().collect();

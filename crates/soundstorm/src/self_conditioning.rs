@@ -97,6 +97,16 @@ impl<B: Backend> SoundStorm<B> {
 }
 
 impl<B: Backend> Passes<'_, B> {
+    /// The frames of the last pass, `[batch, frames, dim]`; nothing without self-conditioning.
+    pub(crate) fn last(&self) -> Option<Tensor<B, 3>> {
+        self.last.clone()
+    }
+
+    /// Goes on from frames that other passes over the same rows ended with.
+    pub(crate) fn follow(&mut self, last: Option<Tensor<B, 3>>) {
+        self.last = last;
+    }
+
     /// The logits of one level by the next pass.
     ///
     /// # Shapes

@@ -223,6 +223,7 @@ impl Job for Measure<'_> {
                 codes: vec![vec![3, 1, 4]; LEVELS],
                 semantic: Some(semantic(3, 3)),
             }),
+            ..GenerateRow::default()
         });
         let generate = |greedy| -> Result<Vec<i64>> {
             let options = DecodeOptions {

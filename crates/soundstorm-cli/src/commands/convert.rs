@@ -64,6 +64,7 @@ impl Job for ConvertJob {
             seed: row_seed(common.seed, 0),
             semantic: Some(words.clone()),
             prompt: Some(Prompt { codes, semantic }),
+            ..GenerateRow::default()
         };
 
         let asked = sampling::asked(&args.sampling, &config)?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::backend::Backend;
 use soundstorm::{
-    GenerateRow, Prompt, Ranking, RowCodes, SoundStorm, SoundStormConfig, maskgit::row_seed,
+    Conditions, ContextSource, GenerateRow, Prompt, Ranking, RowCodes, SoundStorm,
+    SoundStormConfig, maskgit::row_seed, text_bytes,
 };
 use soundstorm_codec::{AnyCodec, Codec, CodecSpec};
 use soundstorm_runtime::{DTypeArg, Job};
@@ -155,8 +156,11 @@ impl Call {
                 "--frames and --seconds are above zero, and seconds below a million",
             ));
         }
-        if args.frames.is_none() && args.seconds.is_none() && args.semantic.is_none() {
-            return Err(usage("how much? give --seconds, --frames or --semantic"));
+        let open = args.frames.is_none() && args.seconds.is_none();
+        if open && args.semantic.is_none() && args.text.is_none() {
+            return Err(usage(
+                "how much? give --seconds, --frames, --semantic or --text",
+            ));
         }
         if !to_codes {
             audio_io::format(output, args.wav.wav_format)?;
@@ -302,14 +306,37 @@ fn rows<B: Backend>(
         Some(path) => Some(prompt(path, config, codec, common.dtype, device)?),
         None => None,
     };
+    let conditions = conditions(args, config)?;
     Ok((0..args.batch)
         .map(|row| GenerateRow {
             frames,
             seed: row_seed(common.seed, row),
             semantic: semantic.as_ref().map(|rows| rows[row % rows.len()].clone()),
             prompt: prompt.clone(),
+            conditions: conditions.clone(),
         })
         .collect())
+}
+
+/// Text and speaker, as the model takes them.
+fn conditions(args: &Generate, config: &SoundStormConfig) -> Result<Conditions> {
+    let context = match (&args.text, &config.context) {
+        (None, _) => None,
+        (Some(_), None) => return Err(usage("the model is not conditioned on text")),
+        (Some(text), Some(context)) => match context.source {
+            ContextSource::Bytes => Some(text_bytes(text)),
+            ContextSource::Ids => {
+                return Err(usage(
+                    "the model is conditioned on ids of symbols, which --text does not make",
+                ));
+            }
+        },
+    };
+    Ok(Conditions {
+        context,
+        speaker: args.speaker,
+        ..Conditions::default()
+    })
 }
 
 /// Frames of a number of seconds, rounded up.

@@ -26,6 +26,10 @@ struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     semantic: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    speaker: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     prompt: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
@@ -108,6 +112,8 @@ impl Manifest {
                 output: item.output.clone(),
                 args: Generate {
                     semantic: item.semantic.clone(),
+                    text: item.text.clone(),
+                    speaker: item.speaker.or(args.speaker),
                     prompt: item.prompt.clone(),
                     seconds: item.seconds,
                     frames: item.frames,

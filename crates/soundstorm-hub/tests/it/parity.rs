@@ -218,6 +218,7 @@ impl Case {
                     seed: 7,
                     semantic: own,
                     prompt,
+                    ..GenerateRow::default()
                 }
             })
             .collect();

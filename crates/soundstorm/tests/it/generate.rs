@@ -23,6 +23,7 @@ fn row(frames: usize, seed: u64, prompt: Option<Prompt>) -> GenerateRow {
         seed,
         semantic: Some(semantic),
         prompt,
+        ..GenerateRow::default()
     }
 }
 

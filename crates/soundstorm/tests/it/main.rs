@@ -6,6 +6,7 @@ mod conditions;
 mod counts;
 mod evaluate;
 mod generate;
+mod given;
 mod loss;
 mod options;
 mod overfit;

@@ -6,8 +6,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 use proptest::prelude::*;
 use soundstorm::maskgit::{Confidence, DecodeError, DecodeOptions, Order, Remask, row_seed};
 use soundstorm::{
-    EditRow, GenerateRow, Guidance, GuidanceError, Prompt, Region, RowCodes, ScoreRow, SoundStorm,
-    SoundStormError,
+    Conditions, EditRow, GenerateRow, Guidance, GuidanceError, Prompt, Region, RowCodes, ScoreRow,
+    SoundStorm, SoundStormError,
 };
 
 use crate::support::{B, CODES, LEVELS, codes, conditioned, config, model};
@@ -29,7 +29,7 @@ fn row(frames: usize, seed: u64) -> GenerateRow {
         frames: Some(frames),
         seed,
         semantic: Some(semantic(frames, seed as i64 % 5)),
-        prompt: None,
+        ..GenerateRow::default()
     }
 }
 
@@ -336,7 +336,7 @@ fn one_part_scores_what_evaluation_does() {
     let row = ScoreRow {
         codes: whole,
         from: 0,
-        semantic: Some(tokens_semantic[0].clone()),
+        conditions: Conditions::semantic(tokens_semantic[0].clone()),
         seed: 5,
     };
     let got = model.pseudo_log_likelihood(&[row.clone()], 1).unwrap();
@@ -345,7 +345,7 @@ fn one_part_scores_what_evaluation_does() {
     let short = ScoreRow {
         codes: row_codes(5, 7),
         from: 2,
-        semantic: Some(semantic(5, 3)),
+        conditions: Conditions::semantic(semantic(5, 3)),
         seed: 6,
     };
     for parts in [1, 3] {
@@ -372,7 +372,7 @@ fn parts_are_masked_in_turn() {
     let row = ScoreRow {
         codes: row_codes(frames, 3),
         from,
-        semantic: None,
+        conditions: Conditions::default(),
         seed,
     };
     let got = model.pseudo_log_likelihood(&[row.clone()], 2).unwrap()[0];
@@ -472,7 +472,9 @@ fn a_critic_ranks_frames() {
         asked += 1;
         assert_eq!((input.level, input.lengths), (0, &[7, 5][..]));
         let [batch, _, frames] = input.tokens.dims();
-        assert_eq!(input.condition.unwrap().dims()[..2], [batch, frames]);
+        let mut passes = model.passes(input.prepared, Some(input.lengths));
+        let logits = passes.level_logits(input.tokens.clone(), input.level);
+        assert_eq!(logits.dims()[..2], [batch, frames]);
         let level = input.tokens.narrow(1, input.level, 1);
         level.reshape([batch, frames]).float()
     });

@@ -125,7 +125,7 @@ impl BenchJob {
                 frames: Some(self.args.frames as usize),
                 seed: row_seed(self.common.seed, row),
                 semantic: self.semantic(config),
-                prompt: None,
+                ..GenerateRow::default()
             })
             .collect();
         Ok(Box::new(move || {
