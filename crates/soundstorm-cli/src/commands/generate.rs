@@ -40,7 +40,7 @@ pub(crate) fn run(args: Generate, common: Common) -> Result<()> {
                 common: common.clone(),
             };
             call.check()?;
-            Work::One(call)
+            Work::One(Box::new(call))
         }
         (None, None) => return Err(usage("give -o or --manifest")),
     };
@@ -51,7 +51,7 @@ pub(crate) fn run(args: Generate, common: Common) -> Result<()> {
 
 /// What is to be generated.
 enum Work {
-    One(Call),
+    One(Box<Call>),
     Many(Manifest),
 }
 

@@ -188,11 +188,12 @@ proptest! {
             let alone = model.generation(options).with_guidance(guidance);
             let alone = alone.edit(std::slice::from_ref(row)).unwrap();
             prop_assert_eq!(&alone.codes[0], together);
-            for level in 0..LEVELS {
-                for frame in 0..row.frames() {
-                    prop_assert!((0..CODES as i64).contains(&together[level][frame]));
+            for (level, codes) in together.iter().enumerate() {
+                prop_assert_eq!(codes.len(), row.frames());
+                for (frame, code) in codes.iter().enumerate() {
+                    prop_assert!((0..CODES as i64).contains(code));
                     if row.keep[level][frame] {
-                        prop_assert_eq!(together[level][frame], row.codes[level][frame]);
+                        prop_assert_eq!(*code, row.codes[level][frame]);
                     }
                 }
             }
@@ -339,7 +340,9 @@ fn one_part_scores_what_evaluation_does() {
         conditions: Conditions::semantic(tokens_semantic[0].clone()),
         seed: 5,
     };
-    let got = model.pseudo_log_likelihood(&[row.clone()], 1).unwrap();
+    let got = model
+        .pseudo_log_likelihood(std::slice::from_ref(&row), 1)
+        .unwrap();
     assert!((got[0] - want).abs() < 1e-5, "{got:?} {want}");
     // Rows of a batch do not see each other, and prompts do not count but are seen.
     let short = ScoreRow {
@@ -351,10 +354,8 @@ fn one_part_scores_what_evaluation_does() {
     for parts in [1, 3] {
         let score = |rows: &[ScoreRow]| model.pseudo_log_likelihood(rows, parts).unwrap();
         let together = score(&[row.clone(), short.clone()]);
-        for (alone, together) in [score(&[row.clone()])[0], score(&[short.clone()])[0]]
-            .into_iter()
-            .zip(together)
-        {
+        for (one, together) in [&row, &short].into_iter().zip(together) {
+            let alone = score(std::slice::from_ref(one))[0];
             assert!((alone - together).abs() < 1e-5, "{alone} {together}");
         }
     }
@@ -375,7 +376,9 @@ fn parts_are_masked_in_turn() {
         conditions: Conditions::default(),
         seed,
     };
-    let got = model.pseudo_log_likelihood(&[row.clone()], 2).unwrap()[0];
+    let got = model
+        .pseudo_log_likelihood(std::slice::from_ref(&row), 2)
+        .unwrap()[0];
     let mut sum = 0.0;
     let mut count = 0;
     for level in 0..LEVELS {
