@@ -136,8 +136,10 @@ pub fn apply_settings(
             Some(group) => map.get_mut(group).and_then(Value::as_object_mut),
         };
         let Some(target) = target else {
-            let group = group.unwrap_or_default();
-            return Err(setting.error(format!("the model has no section {group}")));
+            return Err(setting.error(match group {
+                Some("semantic") => "the model is not conditioned on semantic tokens".into(),
+                group => format!("the model has no section {}", group.unwrap_or_default()),
+            }));
         };
         let value = parse(&setting.value, target.get(leaf));
         target.insert(leaf.to_owned(), value);
@@ -225,7 +227,7 @@ mod tests {
         assert!("heads".parse::<Setting>().is_err());
         let bare = Preset::Small.config();
         let error = apply_settings(&bare, &["vocab=3".parse().unwrap()]).unwrap_err();
-        assert!(error.to_string().contains("no section semantic"));
+        assert!(error.to_string().contains("semantic"));
     }
 
     #[test]
@@ -249,5 +251,7 @@ mod tests {
         assert_eq!(got.self_conditioning.unwrap().train_probability, 0.5);
         let whole = apply_settings(&config, &["context.encoder=3".parse().unwrap()]);
         assert!(whole.is_err(), "a section within a section is not a leaf");
+        let none = apply_settings(&config, &["kind=self".parse().unwrap()]);
+        assert!(none.unwrap_err().to_string().contains("no section critic"));
     }
 }

@@ -163,6 +163,26 @@ fn each_condition_counts() {
     }
 }
 
+/// A speaker that is not given is not the first, and an embedding that is not given is not zero.
+#[test]
+fn each_half_of_a_voice_may_be_absent() {
+    let model = model::<B>(&everything(ContextAlignment::CrossAttention));
+    let of = |speaker, embedding: Option<f32>| {
+        let row = Conditions {
+            speaker,
+            embedding: embedding.map(|value| vec![value; EMBEDDING]),
+            ..Conditions::default()
+        };
+        logits(&model, &[row], &[7], 7, 0)
+    };
+    for (one, other) in [
+        (of(None, Some(1.0)), of(Some(0), Some(1.0))),
+        (of(Some(1), None), of(Some(1), Some(0.0))),
+    ] {
+        assert!((one - other).abs().max().into_scalar() > 1e-4);
+    }
+}
+
 /// Durations that are not given are predicted, and fill the row's own frames.
 #[test]
 fn durations_are_predicted_where_they_are_needed() {

@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use soundstorm::conformer::ConformerConfig;
 use soundstorm::maskgit::TrainingMask;
 use soundstorm::{
@@ -179,30 +179,43 @@ fn self_conditioning_is_trained_as_often_as_told() {
         assert!((always - null).abs() > 1e-4);
         assert_eq!(loss(&config, 2), always, "nothing is left to chance");
 
-        // By hand: two passes, the second conditioned on the first.
-        let model = model::<B>(&config);
-        let tokens = mask
-            .apply_tensor(given.codes.clone(), model.mask_id())
-            .unwrap();
-        let prepared = model
-            .prepare(&vec![Conditions::default(); 3], None, 7)
-            .unwrap();
-        let (mut sum, mut count) = (0.0, 0);
-        for (row, level) in tokens.levels.iter().enumerate() {
-            let mut passes = model.passes(&prepared, None);
-            passes.level_logits(tokens.tokens.clone(), 0);
-            let logits = passes.level_logits(tokens.tokens.clone(), *level);
-            let logits = logits.narrow(0, row, 1).reshape([7, 17]);
-            let target = given.codes.clone().slice([row..row + 1, *level..level + 1]);
-            let nats = soundstorm::nn::cross_entropy(logits, target.reshape([7]));
-            for (frame, nats) in nats.into_data().iter::<f32>().enumerate() {
-                if mask.rows()[row].masked[frame] {
-                    sum += nats;
-                    count += 1;
+        // By hand: of some rows the second of two passes, conditioned on the first.
+        for (probability, seed) in [(1.0, 1), (0.5, 6)] {
+            config.self_conditioning = Some(SelfConditioningConfig {
+                train_probability: probability,
+            });
+            let model = model::<B>(&config);
+            let tokens = mask
+                .apply_tensor(given.codes.clone(), model.mask_id())
+                .unwrap();
+            let prepared = model
+                .prepare(&vec![Conditions::default(); 3], None, 7)
+                .unwrap();
+            let mut rng = StdRng::seed_from_u64(seed);
+            let second = [0; 3].map(|_| rng.random::<f64>() < probability);
+            assert_eq!(second.contains(&false), probability < 1.0);
+            assert!(second.contains(&true));
+            let (mut sum, mut count) = (0.0, 0);
+            for (row, level) in tokens.levels.iter().enumerate() {
+                let mut passes = model.passes(&prepared, None);
+                if second[row] {
+                    passes.level_logits(tokens.tokens.clone(), 0);
+                }
+                let logits = passes.level_logits(tokens.tokens.clone(), *level);
+                let logits = logits.narrow(0, row, 1).reshape([7, 17]);
+                let target = given.codes.clone();
+                let target = target.slice([row..row + 1, *level..level + 1]);
+                let nats = soundstorm::nn::cross_entropy(logits, target.reshape([7]));
+                for (frame, nats) in nats.into_data().iter::<f32>().enumerate() {
+                    if mask.rows()[row].masked[frame] {
+                        sum += nats;
+                        count += 1;
+                    }
                 }
             }
+            let got = loss(&config, seed);
+            assert!((got - sum / count as f32).abs() < 1e-5, "{probability}");
         }
-        assert!((always - sum / count as f32).abs() < 1e-5);
     }
 }
 
