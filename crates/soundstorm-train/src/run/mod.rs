@@ -135,7 +135,7 @@ pub fn train<B: AutodiffBackend>(
         stop: false,
     };
     run.resumed();
-    let checkpoint = run.to_the_end()?;
+    let checkpoint = run.finish()?;
     if run.stop && run.trainer.steps_done() < config.steps {
         return Ok(Outcome {
             ended: Ended::Stopped,
@@ -178,7 +178,7 @@ impl<B: AutodiffBackend, F: FnMut(&TrainEvent<'_>) -> ControlFlow<()>> Run<'_, B
         }
     }
 
-    fn to_the_end(&mut self) -> Result<Checkpoint> {
+    fn finish(&mut self) -> Result<Checkpoint> {
         while !self.stop && self.trainer.steps_done() < self.config.steps {
             self.step()?;
         }

@@ -41,7 +41,8 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before() {
     let config = config(&bench);
     bench.train(&config, "whole").unwrap();
     let last = |run: &str| files(&bench.path(run).join("checkpoints/step-000000012"));
-    let damages: [(&str, fn(&Path)); 7] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 7] = [
         ("optimizer.safetensors", truncate),
         ("optimizer.safetensors", flip),
         ("model/model.safetensors", flip),
