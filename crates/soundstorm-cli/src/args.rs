@@ -380,9 +380,12 @@ pub(crate) struct Init {
     /// A model (paper, reference, uslm, anygpt, small) or a codec
     /// (speechtokenizer, speechtokenizer-snake, encodec-24khz, encodec-48khz,
     /// dac-16khz, dac-24khz, dac-44khz, mimi, soundstream, soundstream-musiclm)
-    #[arg(long, value_name = "PRESET")]
-    pub(crate) preset: String,
-    /// Change a model's preset, as depth=3
+    #[arg(long, value_name = "PRESET", required_unless_present = "like")]
+    pub(crate) preset: Option<String>,
+    /// Instead of a preset, a folder with a config.json of a model or codec
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "preset")]
+    pub(crate) like: Option<PathBuf>,
+    /// Change the model's configuration, as depth=3
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<Setting>,
     /// Folder to write

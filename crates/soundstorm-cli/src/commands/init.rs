@@ -1,10 +1,10 @@
 //! `soundstorm init`: a model folder with random weights.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use burn::tensor::backend::Backend;
-use soundstorm::Preset;
-use soundstorm_codec::CodecPreset;
-use soundstorm_hub::{apply_settings, init_codec, init_model, inspect};
+use soundstorm::{Preset, SoundStormConfig};
+use soundstorm_codec::{CodecConfig, CodecPreset};
+use soundstorm_hub::{Folder, apply_settings, init_codec, init_model, inspect};
 use soundstorm_runtime::Job;
 
 use crate::{
@@ -23,6 +23,37 @@ struct InitJob {
     common: Common,
 }
 
+enum Configuration {
+    Model(Box<SoundStormConfig>),
+    Codec(CodecConfig),
+}
+
+/// What is asked for, by a preset's name or a folder's configuration.
+fn configuration(args: &Init) -> Result<(String, Configuration)> {
+    let Some(preset) = &args.preset else {
+        let folder = args
+            .like
+            .as_ref()
+            .context("a preset or a folder is needed")?;
+        let config = match Folder::read(folder)? {
+            Folder::Model(model) => Configuration::Model(Box::new(model.config)),
+            Folder::Codec(codec) => Configuration::Codec(codec.config),
+            other => bail!("{}: unknown kind of folder {other:?}", folder.display()),
+        };
+        return Ok((folder.display().to_string(), config));
+    };
+    if let Ok(codec) = preset.parse::<CodecPreset>() {
+        return Ok((preset.clone(), Configuration::Codec(codec.config())));
+    }
+    let model: Preset = preset
+        .parse()
+        .map_err(|error| usage(format!("{error}; {}", codec_names())))?;
+    Ok((
+        preset.clone(),
+        Configuration::Model(Box::new(model.config())),
+    ))
+}
+
 /// What else `--preset` takes.
 fn codec_names() -> String {
     let names: Vec<_> = CodecPreset::ALL.iter().map(|codec| codec.name()).collect();
@@ -34,25 +65,18 @@ impl Job for InitJob {
 
     fn run<B: Backend>(self, device: B::Device) -> Result<()> {
         let Self { args, common } = self;
-        let codec: Result<CodecPreset, _> = args.preset.parse();
-        if let Ok(codec) = codec {
-            if !args.set.is_empty() {
-                return Err(usage("--set changes models, not codecs"));
+        let (name, config) = configuration(&args)?;
+        match config {
+            Configuration::Codec(config) => {
+                if !args.set.is_empty() {
+                    return Err(usage("--set changes models, not codecs"));
+                }
+                init_codec::<B>(&config, &args.output, common.seed, args.force, &device)?;
             }
-            init_codec::<B>(
-                &codec.config(),
-                &args.output,
-                common.seed,
-                args.force,
-                &device,
-            )?;
-        } else {
-            let preset: Preset = args
-                .preset
-                .parse()
-                .map_err(|error| usage(format!("{error}; {}", codec_names())))?;
-            let config = apply_settings(&preset.config(), &args.set)?;
-            init_model::<B>(&config, &args.output, common.seed, args.force, &device)?;
+            Configuration::Model(config) => {
+                let config = apply_settings(&config, &args.set)?;
+                init_model::<B>(&config, &args.output, common.seed, args.force, &device)?;
+            }
         }
         let info = inspect(&args.output)?;
         if common.json {
@@ -66,7 +90,7 @@ impl Job for InitJob {
         }
         output::say(&format!(
             "{}: {} tensors, {} parameters, untrained, in {}",
-            args.preset,
+            name,
             info.tensors,
             info.parameters,
             args.output.display()

@@ -17,4 +17,5 @@ mod plot;
 mod round_trip;
 mod sampling;
 mod support;
+mod text;
 mod train;
