@@ -83,8 +83,8 @@ pub fn entropy<B: Backend>(logits: Tensor<B, 3>) -> Tensor<B, 2> {
 }
 
 /// The most confident candidates of each row whose entropies sum to at most `budget` nats, the
-/// largest of them left aside: one at least, where there is any (EB-Sampler, arXiv 2505.24857,
-/// section 3.2). Entropies are rounded to 1/1024 nat.
+/// largest of them left aside: one at least, where there is any (EB-Sampler, arXiv 2505.24857).
+/// Entropies are rounded to 1/1024 nat.
 ///
 /// # Shapes
 /// - confidence: `[batch, frames]`
@@ -298,7 +298,7 @@ mod tests {
         assert!((margin(&[5.0, 1.0, 2.0]) - 0.375).abs() < 1e-5);
         assert!((margin(&[2.0, 1.0, 5.0, 0.0]) - 0.375).abs() < 1e-5);
         assert!((margin(&[3.0]) - 1.0).abs() < 1e-6);
-        assert!(margin(&[3.0, 1.0, 3.0]) < 2e-9);
+        assert!((0.5e-9..2e-9).contains(&margin(&[3.0, 1.0, 3.0])));
     }
 
     /// Weights 8, 4, 2, 1, 1 of 16 have 1.875 bits, and banned codes none.

@@ -18,7 +18,7 @@ pub enum Remask {
     /// the step, and the least confident ones are masked: soundstorm-pytorch's
     /// `can_mask_prev_unmasked`, within the level that is decoded.
     LeastConfident,
-    /// ReMDM's capped schedule (Wang et al., 2025, arXiv 2503.00307, section 4.1): at each step the
+    /// ReMDM's capped schedule (Wang et al., 2025, arXiv 2503.00307): at each step the
     /// share `min(eta, most)` of the kept frames is masked, taken at random, where `most` is what
     /// the schedule leaves masked over what was kept.
     Cap(Remdm),

@@ -1,4 +1,4 @@
-//! Spans of frames that are filled together (MAGNeT, arXiv 2401.04577, section 3.2).
+//! Spans of frames that are filled together (MAGNeT, arXiv 2401.04577).
 
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 

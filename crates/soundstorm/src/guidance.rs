@@ -1,5 +1,5 @@
 //! Classifier-free guidance of logits (Ho and Salimans, 2022, arXiv 2207.12598), with a schedule over
-//! the steps of a level as in MAGNeT (arXiv 2401.04577, section 3.3) and the rescaling of Lin et al.
+//! the steps of a level as in MAGNeT (arXiv 2401.04577) and the rescaling of Lin et al.
 //! (2023, arXiv 2305.08891, section 3.4), row by row.
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use burn::tensor::{Int, Tensor};
 use soundstorm_maskgit::{
-    Confidence, DecodeError, DecodeOptions, DecodeRow, Decoding, PassAt, Remask, Schedule,
+    Confidence, DecodeError, DecodeOptions, DecodeRow, Decoding, Order, PassAt, Remask, Remdm,
+    Schedule,
 };
 
 use crate::support::{B, download, upload};
@@ -228,10 +229,11 @@ fn logits_of_ranked_frames_are_looked_at() {
     );
 }
 
-/// A code that was kept and is impossible now is the first to go, and the count still holds.
+/// Codes that were kept and are impossible now are the first to go, but not more of them than the
+/// count says, and not for frames that were given, such as the first here.
 #[test]
 fn impossible_codes_go_first() {
-    let rows = [DecodeRow { frames: 5, seed: 1 }];
+    let rows = [DecodeRow { frames: 6, seed: 1 }];
     let options = DecodeOptions {
         steps: vec![5],
         schedule: Schedule::Linear,
@@ -240,19 +242,82 @@ fn impossible_codes_go_first() {
         ..Default::default()
     };
     let mut left = Vec::new();
-    let mut lost = 0;
+    let mut lost = Vec::new();
     Decoding::<B, String>::new(&rows, CODEBOOK, &options)
         .with_observer(|pass| {
             let tokens = download(pass.tokens())[0][0].clone();
             left.push(tokens.iter().filter(|&&token| token == 3).count());
-            lost += flags(pass.remasked()).iter().filter(|&&lost| lost).count();
+            lost.push(flags(pass.remasked()).iter().filter(|&&lost| lost).count());
             ControlFlow::Continue(())
         })
-        .run(upload(&[vec![vec![3; 5]]]), |_, at| {
-            let banned = logits(5).slice_fill([0..1, 0..5, 1..2], f32::NEG_INFINITY);
-            Ok(if at.step < 3 { logits(5) } else { banned })
+        .run(upload(&[vec![vec![0, 3, 3, 3, 3, 3]]]), |_, at| {
+            let banned = logits(6).slice_fill([0..1, 0..6, 1..2], f32::NEG_INFINITY);
+            Ok(if at.step < 4 { logits(6) } else { banned })
         })
         .unwrap();
+    // Before the fourth step three impossible codes are kept; of five, four are to be.
     assert_eq!(left, [4, 3, 2, 1, 0]);
-    assert_eq!(lost, 2);
+    assert_eq!(lost, [0, 0, 0, 1, 0]);
+}
+
+/// Even frames were filled with a probability near 1, odd ones with 1/3: by confidence the odd ones
+/// are masked again more often, by exp(1 - 1/3) to 1.
+#[test]
+fn doubtful_frames_are_drawn_more_often() {
+    let frames = 900;
+    let rows = [DecodeRow { frames, seed: 1 }];
+    let drawn = |by_confidence| {
+        let options = DecodeOptions {
+            steps: vec![3],
+            schedule: Schedule::Linear,
+            order: Order::Random,
+            remask: Remask::Cap(Remdm {
+                eta: 0.3,
+                by_confidence,
+            }),
+            ..Default::default()
+        };
+        let mut counts = [0.0; 2];
+        Decoding::<B, String>::new(&rows, CODEBOOK, &options)
+            .with_observer(|pass| {
+                for (frame, lost) in flags(pass.remasked()).into_iter().enumerate() {
+                    counts[frame % 2] += f64::from(u8::from(lost));
+                }
+                ControlFlow::Continue(())
+            })
+            .run(upload(&[vec![vec![3; frames]]]), |_, _| {
+                let sure = |frame| if frame % 2 == 0 { 9.0 } else { 0.0 };
+                let values: Vec<f32> = (0..frames).flat_map(|f| [0.0, sure(f), 0.0]).collect();
+                let values = Tensor::<B, 1>::from_data(values.as_slice(), &Default::default());
+                Ok(values.reshape([1, frames, CODEBOOK]))
+            })
+            .unwrap();
+        // 0.3 of 300 kept ones.
+        assert_eq!(counts[0] + counts[1], 90.0);
+        counts[1] / counts[0]
+    };
+    let (equal, weighted) = (drawn(false), drawn(true));
+    assert!((0.7..1.4).contains(&equal), "{equal}");
+    assert!((1.45..2.8).contains(&weighted), "{weighted}");
+}
+
+/// Of rows with options of their own, the first that has bad logits is told.
+#[test]
+fn the_first_bad_row_is_told() {
+    let rows = [DecodeRow { frames: 5, seed: 1 }; 3];
+    let plain = DecodeOptions::default();
+    let other = DecodeOptions {
+        temperature: 0.5,
+        ..plain.clone()
+    };
+    let options = [plain.clone(), other, plain.clone()];
+    let error = Decoding::<B, String>::new(&rows, CODEBOOK, &plain)
+        .with_row_options(&options)
+        .run(upload(&vec![vec![vec![3; 5]]; 3]), |_, _| {
+            let logits = logits(5).repeat_dim(0, 3);
+            Ok(logits.slice_fill([1..3, 4..5, 0..1], f32::NAN))
+        })
+        .unwrap_err();
+    let (level, step, row) = (0, 1, 1);
+    assert_eq!(error, DecodeError::NotFinite { level, step, row });
 }
