@@ -34,7 +34,8 @@ pub(crate) struct Sampling {
     /// Then among the most typical codes that together have this share of what is left
     #[arg(long, value_name = "SHARE")]
     pub(crate) typical: Option<f64>,
-    /// What a frame's confidence is: probability of its code, margin to the second, or entropy
+    /// What a frame's confidence is: probability of its code, margin to the second, entropy, or what
+    /// the model's critic says
     #[arg(long, value_enum, value_name = "MEASURE")]
     pub(crate) confidence: Option<ConfidenceArg>,
     /// Which frames are filled first
@@ -91,6 +92,7 @@ pub(crate) enum ConfidenceArg {
     Probability,
     Margin,
     Entropy,
+    Critic,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -165,6 +167,7 @@ pub(crate) fn asked(sampling: &Sampling, config: &SoundStormConfig) -> Result<As
             ConfidenceArg::Probability => Confidence::Probability,
             ConfidenceArg::Margin => Confidence::Margin,
             ConfidenceArg::Entropy => Confidence::Entropy,
+            ConfidenceArg::Critic => Confidence::Critic,
         };
     }
     if let Some(order) = sampling.order {

@@ -12,7 +12,7 @@ const CONFIG: &str = r#"{
         "vocab": 256, "source": "bytes", "predict_durations": true,
         "encoder": {"dim": 16, "depth": 1, "heads": 2, "dim_head": 8}
     },
-    "global": {"dim": 8, "speakers": 3}
+    "global": {"dim": 8, "speakers": 3}, "critic": {"kind": "self"}
 }"#;
 
 fn model(bench: &Bench) {
@@ -42,6 +42,25 @@ fn a_text_is_generated_from() {
     assert_eq!(shape, [1, 1, 29]);
     assert_eq!(generate("one", "b.safetensors").1, codes);
     assert_ne!(generate("two", "c.safetensors").1, codes);
+
+    // By the order that the model's critic likes.
+    let args = [
+        "generate",
+        "--model",
+        "model",
+        "--frames",
+        "29",
+        "--speaker",
+        "2",
+        "--text",
+        "one",
+    ];
+    bench.ok(&[
+        &args[..],
+        &["--confidence", "critic", "-o", "e.safetensors"],
+    ]
+    .concat());
+    assert_ne!(bench.codes("e.safetensors").1, codes);
 
     // Without a length it is the predicted one.
     let args = [
