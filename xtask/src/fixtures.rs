@@ -41,6 +41,10 @@ enum Fixture {
     /// SoundStream by audiolm-pytorch
     #[value(name = "soundstream")]
     SoundStream,
+    /// Steps of training quantizers by vector-quantize-pytorch and by DAC's package
+    QuantizerTraining,
+    /// Losses between signals
+    Losses,
 }
 
 impl Fixture {
@@ -57,6 +61,8 @@ impl Fixture {
             Self::Encodec => vec!["encodec.py".into()],
             Self::Mimi => vec!["mimi.py".into()],
             Self::SoundStream => vec!["soundstream.py".into()],
+            Self::QuantizerTraining => vec!["quantizer_training.py".into()],
+            Self::Losses => vec!["losses.py".into()],
         };
         match (self, seed) {
             (_, None) => {}

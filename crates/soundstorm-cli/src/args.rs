@@ -289,7 +289,8 @@ pub(crate) struct Import {
 pub(crate) struct Init {
     /// A model (paper, reference, uslm, anygpt, small) or a codec
     /// (speechtokenizer, speechtokenizer-snake, encodec-24khz, encodec-48khz,
-    /// dac-16khz, dac-24khz, dac-44khz, mimi, soundstream, soundstream-musiclm)
+    /// dac-16khz, dac-24khz, dac-44khz, mimi, soundstream, soundstream-musiclm,
+    /// spectral-16khz)
     #[arg(long, value_name = "PRESET")]
     pub(crate) preset: String,
     /// Change a model's preset, as depth=3

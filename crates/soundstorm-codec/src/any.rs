@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Codec, CodecError, CodecSpec, ConfigError, Convolutional, Dac, DacConfig, Encodec,
-    EncodecConfig, Mimi, MimiConfig, ScaledCodes, SoundStream, SoundStreamConfig, SpeechTokenizer,
-    SpeechTokenizerConfig,
+    EncodecConfig, Mimi, MimiConfig, ScaledCodes, SoundStream, SoundStreamConfig, SpectralCodec,
+    SpectralConfig, SpeechTokenizer, SpeechTokenizerConfig,
 };
 
 /// A codec's `config.json`, told apart by its `model_type`.
@@ -29,6 +29,9 @@ pub enum CodecConfig {
     /// `soundstream`
     #[serde(rename = "soundstream")]
     SoundStream(SoundStreamConfig),
+    /// `spectral`
+    #[serde(rename = "spectral")]
+    Spectral(SpectralConfig),
 }
 
 impl CodecConfig {
@@ -40,6 +43,7 @@ impl CodecConfig {
             Self::Encodec(config) => config.spec(),
             Self::Mimi(config) => config.spec(),
             Self::SoundStream(config) => config.spec(),
+            Self::Spectral(config) => config.spec(),
         }
     }
 
@@ -54,6 +58,7 @@ impl CodecConfig {
             Self::Encodec(config) => AnyCodec::Encodec(config.init(device)?),
             Self::Mimi(config) => AnyCodec::Mimi(config.init(device)?),
             Self::SoundStream(config) => AnyCodec::SoundStream(config.init(device)?),
+            Self::Spectral(config) => AnyCodec::Spectral(config.init(device)?),
         })
     }
 }
@@ -77,6 +82,8 @@ pub enum AnyCodec<B: Backend> {
     Mimi(Mimi<B>),
     /// SoundStream.
     SoundStream(SoundStream<B>),
+    /// The spectral codec.
+    Spectral(SpectralCodec<B>),
 }
 
 impl<B: Backend> AnyCodec<B> {
@@ -88,6 +95,7 @@ impl<B: Backend> AnyCodec<B> {
             Self::Encodec(codec) => CodecConfig::Encodec(codec.config().clone()),
             Self::Mimi(codec) => CodecConfig::Mimi(codec.config().clone()),
             Self::SoundStream(codec) => CodecConfig::SoundStream(codec.config().clone()),
+            Self::Spectral(codec) => CodecConfig::Spectral(codec.config().clone()),
         }
     }
 
@@ -96,6 +104,7 @@ impl<B: Backend> AnyCodec<B> {
         match self {
             Self::Dac(codec) => Some(codec),
             Self::SoundStream(codec) => Some(codec),
+            Self::Spectral(codec) => Some(codec),
             _ => None,
         }
     }
@@ -109,6 +118,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Encodec(codec) => codec.spec(),
             Self::Mimi(codec) => codec.spec(),
             Self::SoundStream(codec) => codec.spec(),
+            Self::Spectral(codec) => codec.spec(),
         }
     }
 
@@ -119,6 +129,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Encodec(codec) => codec.frames(samples),
             Self::Mimi(codec) => codec.frames(samples),
             Self::SoundStream(codec) => codec.frames(samples),
+            Self::Spectral(codec) => codec.frames(samples),
         }
     }
 
@@ -133,6 +144,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Encodec(codec) => codec.encode(audio, levels),
             Self::Mimi(codec) => codec.encode(audio, levels),
             Self::SoundStream(codec) => codec.encode(audio, levels),
+            Self::Spectral(codec) => codec.encode(audio, levels),
         }
     }
 
@@ -143,6 +155,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Encodec(codec) => codec.decode(codes),
             Self::Mimi(codec) => codec.decode(codes),
             Self::SoundStream(codec) => codec.decode(codes),
+            Self::Spectral(codec) => codec.decode(codes),
         }
     }
 
@@ -157,6 +170,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Encodec(codec) => codec.encode_scaled(audio, levels),
             Self::Mimi(codec) => codec.encode_scaled(audio, levels),
             Self::SoundStream(codec) => codec.encode_scaled(audio, levels),
+            Self::Spectral(codec) => codec.encode_scaled(audio, levels),
         }
     }
 
@@ -171,6 +185,7 @@ impl<B: Backend> Codec<B> for AnyCodec<B> {
             Self::Encodec(codec) => codec.decode_scaled(codes, scales),
             Self::Mimi(codec) => codec.decode_scaled(codes, scales),
             Self::SoundStream(codec) => codec.decode_scaled(codes, scales),
+            Self::Spectral(codec) => codec.decode_scaled(codes, scales),
         }
     }
 }

@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod dac;
+mod differences;
 mod encodec;
 mod errors;
+mod losses;
 mod mimi;
 mod module;
 mod parity;
+mod quantizer_training;
 mod soundstream;
+mod spectral;
 mod support;

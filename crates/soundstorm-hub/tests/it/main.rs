@@ -13,6 +13,7 @@ mod parity;
 mod pytorch;
 mod safetensors;
 mod soundstream;
+mod spectral;
 mod speechtokenizer;
 
 use std::{

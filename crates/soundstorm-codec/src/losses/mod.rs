@@ -1,0 +1,14 @@
+//! Distances between signals that can be differentiated: what a codec is trained by.
+
+mod magnitudes;
+mod mel;
+mod mel_bands;
+mod stft;
+
+pub use mel::{MelLoss, MelLossConfig, MelScale};
+pub use stft::{StftLoss, StftLossConfig, StftTerms};
+
+/// Windows to a hop: frames of a window, a quarter of it apart.
+const OVERLAP: usize = 4;
+/// The longest window: its matrix of the transform has as many numbers as its square.
+const LONGEST: usize = 1 << 13;
