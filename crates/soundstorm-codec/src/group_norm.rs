@@ -54,7 +54,7 @@ impl<B: Backend> TimeGroupNorm<B> {
 mod tests {
     use super::*;
 
-    use burn::tensor::{Distribution, Tolerance};
+    use burn::tensor::{DType, Distribution, Tolerance};
 
     type B = burn_flex::Flex;
 

@@ -11,6 +11,19 @@ use crate::PaddedConv1d;
 /// Below this a vector has no direction, and is divided by this instead of its length.
 const SHORTEST: f64 = 1e-12;
 
+/// Configuration of a [`DacQuantizer`].
+#[derive(Debug, Clone)]
+pub struct DacQuantizerConfig {
+    /// Numbers in a vector that is quantized.
+    pub dimension: usize,
+    /// Entries in each codebook.
+    pub codebook_size: usize,
+    /// Numbers in an entry.
+    pub codebook_dimension: usize,
+    /// Codebooks.
+    pub levels: usize,
+}
+
 /// Levels, the coarsest first.
 #[derive(Module, Debug)]
 pub struct DacQuantizer<B: Backend> {
@@ -28,19 +41,6 @@ pub struct DacCodebook<B: Backend> {
     /// `[codebook_size, codebook_dimension]`; entries differ in length, but only their
     /// direction is looked up.
     pub codebook: Param<Tensor<B, 2>>,
-}
-
-/// Configuration of a [`DacQuantizer`].
-#[derive(Debug, Clone)]
-pub struct DacQuantizerConfig {
-    /// Numbers in a vector that is quantized.
-    pub dimension: usize,
-    /// Entries in each codebook.
-    pub codebook_size: usize,
-    /// Numbers in an entry.
-    pub codebook_dimension: usize,
-    /// Codebooks.
-    pub levels: usize,
 }
 
 impl DacQuantizerConfig {

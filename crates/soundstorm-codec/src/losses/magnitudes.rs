@@ -2,9 +2,9 @@
 
 use burn::prelude::*;
 
-use super::{LONGEST, OVERLAP};
+use super::OVERLAP;
 use crate::limits::invalid;
-use crate::stft::Stft;
+use crate::stft::{LONGEST, Stft};
 use crate::{ConfigError, PadMode, pad};
 
 /// The magnitudes of a signal's frames.

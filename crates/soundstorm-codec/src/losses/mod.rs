@@ -10,5 +10,3 @@ pub use stft::{StftLoss, StftLossConfig, StftTerms};
 
 /// Windows to a hop: frames of a window, a quarter of it apart.
 const OVERLAP: usize = 4;
-/// The longest window: its matrix of the transform has as many numbers as its square.
-const LONGEST: usize = 1 << 13;

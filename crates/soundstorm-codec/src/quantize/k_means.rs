@@ -48,7 +48,7 @@ pub(super) fn gather<B: Backend>(
     let add = IndexingUpdateOp::Add;
     let weighted = samples * weights.clone().reshape([count, 1]);
     (
-        Tensor::zeros([size], options).select_assign(0, codes.clone(), weights, add.clone()),
+        Tensor::zeros([size], options).select_assign(0, codes.clone(), weights, add),
         Tensor::zeros([size, dimension], options).select_assign(0, codes, weighted, add),
     )
 }

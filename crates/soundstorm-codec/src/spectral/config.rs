@@ -5,11 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{CHANNELS, NAME};
 use crate::limits::{check_counts, invalid};
 use crate::receptive::Window;
-use crate::stft::{bins, padding};
+use crate::stft::{LONGEST, bins, padding};
 use crate::{CodecSpec, ConfigError};
 
-/// The longest window: its matrix of the transform has as many numbers as its square.
-const LONGEST: usize = 1 << 13;
 /// Levels, and blocks of a side: far more than any codec has.
 const MANY: usize = 1 << 10;
 /// Numbers in the largest tensor.

@@ -12,6 +12,9 @@ pub use inverse::InverseStft;
 
 use burn::prelude::*;
 
+/// The longest window that configurations may have: its matrix has as many numbers as its square.
+pub(crate) const LONGEST: usize = 1 << 13;
+
 /// The bins of every frame, from 0 Hz to half the sample rate.
 #[derive(Debug, Clone)]
 pub struct Spectrum<B: Backend> {

@@ -1,7 +1,7 @@
 //! The spectral codec piece by piece: what a frame depends on, and the whole's codes and samples.
 
 use burn::prelude::*;
-use soundstorm_codec::{AnyCodec, Codec, Context, Convolutional};
+use soundstorm_codec::{AnyCodec, Context, Convolutional};
 
 use super::config;
 use crate::differences::normal;

@@ -16,7 +16,7 @@ fn codec<Bk: Backend>() -> SpectralCodec<Bk> {
 #[test]
 fn every_length_gives_its_frames_and_whole_hops_of_samples() {
     let codec = codec::<B>();
-    for samples in [1, 6, 7, 8, 29, 97] {
+    for samples in [1usize, 6, 7, 8, 29, 97] {
         let frames = samples.div_ceil(7);
         let codes = codec.encode(normal([2, 1, samples]), None).unwrap();
         assert_eq!(codes.dims(), [2, 4, frames]);
