@@ -78,14 +78,21 @@ fn losses_are_numpys() {
 fn losses_grow_with_the_distance() {
     let (signal, noise) = (normal::<A, 3>([2, 1, 331]), normal::<A, 3>([2, 1, 331]));
     let losses = |share: f64| {
-        let estimate = (signal.clone() + noise.clone() * share).require_grad();
-        let terms = stft_loss(&[20, 64], estimate.clone(), signal.clone());
-        let mel = mel_loss(&[(32, 7), (64, 11)], estimate.clone(), signal.clone());
-        [terms.convergence, terms.log_magnitude, mel].map(|loss| {
+        let estimate = signal.clone() + noise.clone() * share;
+        let stft = |x| stft_loss(&[20, 64], x, signal.clone());
+        let mel = |x| mel_loss(&[(32, 7), (64, 11)], x, signal.clone());
+        let number = |loss: &dyn Fn(Tensor<A, 3>) -> Tensor<A, 1>| {
+            let estimate = estimate.clone().detach().require_grad();
+            let loss = loss(estimate.clone());
             let gradient = estimate.grad(&loss.backward()).unwrap();
             assert!(gradient.abs().max().into_scalar().is_finite());
             loss.into_scalar()
-        })
+        };
+        [
+            number(&|x| stft(x).convergence),
+            number(&|x| stft(x).log_magnitude),
+            number(&mel),
+        ]
     };
     let mut before = losses(0.0);
     assert!(before.iter().all(|&loss| (0.0..1e-6).contains(&loss)));
@@ -125,7 +132,7 @@ fn rows_are_averaged() {
 fn gradients_are_those_of_differences() {
     let (estimate, reference) = (normal::<B, 3>([2, 1, 97]), normal::<A, 3>([2, 1, 97]));
     let check =
-        |f: &dyn Fn(Tensor<A, 3>) -> Tensor<A, 1>| assert_gradient(estimate.clone(), 1e-3, f);
+        |f: &dyn Fn(Tensor<A, 3>) -> Tensor<A, 1>| assert_gradient(estimate.clone(), 2e-4, f);
     check(&|x| mel_loss(&[(32, 7), (16, 3)], x, reference.clone()));
     check(&|x| stft_loss(&[20, 32], x, reference.clone()).convergence);
     check(&|x| stft_loss(&[20, 32], x, reference.clone()).log_magnitude);
