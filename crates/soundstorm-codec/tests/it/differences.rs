@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 use burn::tensor::Distribution;
+use soundstorm_codec::stft::Stft;
 
 use crate::support::B;
 
@@ -10,6 +11,30 @@ pub(crate) type A = burn_autodiff::Autodiff<B>;
 pub(crate) fn normal<Bk: Backend, const D: usize>(shape: [usize; D]) -> Tensor<Bk, D> {
     let normal = Distribution::Normal(0.0, 1.0);
     Tensor::random(shape, normal, &Default::default())
+}
+
+/// A signal none of whose bins is near zero: there a magnitude turns around, its logarithm falls
+/// without end, and a difference says nothing about a gradient.
+///
+/// # Arguments
+/// - `windows`: those of its spectra, and `pad` what stands around it for each
+pub(crate) fn clear(
+    shape: [usize; 3],
+    windows: &[usize],
+    pad: impl Fn(Tensor<B, 3>, usize) -> Tensor<B, 3>,
+) -> Tensor<B, 3> {
+    let is_clear = |signal: &Tensor<B, 3>| {
+        windows.iter().all(|&window| {
+            let padded = pad(signal.clone(), window);
+            let [batch, _, samples] = padded.dims();
+            let stft = Stft::new(window, window / 4, &Default::default());
+            let power = stft.forward(padded.reshape([batch, samples])).power();
+            let mean = power.clone().mean().into_scalar();
+            power.min().into_scalar() > 1e-3 * mean
+        })
+    };
+    let mut signals = (0..10_000).map(|_| normal(shape));
+    signals.find(is_clear).unwrap()
 }
 
 /// Asserts that `f` changes as its gradient says, along random directions and along the gradient,
