@@ -143,6 +143,22 @@ fn gradients_are_those_of_differences() {
     check(&|x| stft_loss(&[20, 32], x, reference.clone()).log_magnitude);
 }
 
+/// Where there is nothing a magnitude has no direction, but its gradient is a number.
+#[test]
+fn silence_has_a_gradient() {
+    let device = Default::default();
+    let silence = || Tensor::<A, 3>::zeros([1, 1, 97], &device).require_grad();
+    let reference = normal::<A, 3>([1, 1, 97]);
+    let check = |f: &dyn Fn(Tensor<A, 3>) -> Tensor<A, 1>| {
+        let silence = silence();
+        let gradient = silence.grad(&f(silence.clone()).backward()).unwrap();
+        assert!(gradient.abs().max().into_scalar().is_finite());
+    };
+    check(&|x| mel_loss(&[(32, 7), (16, 3)], x, reference.clone()));
+    check(&|x| stft_loss(&[20, 32], x, reference.clone()).convergence);
+    check(&|x| stft_loss(&[20, 32], x, reference.clone()).log_magnitude);
+}
+
 /// Signals shorter than half a window are filled up before they are mirrored.
 #[test]
 fn short_signals_have_a_loss() {
