@@ -45,6 +45,10 @@ enum Fixture {
     SoundStream,
     /// Gradients and optimiser steps of soundstorm-pytorch
     Training,
+    /// Steps of training quantizers by vector-quantize-pytorch and by DAC's package
+    QuantizerTraining,
+    /// Losses between signals
+    Losses,
 }
 
 impl Fixture {
@@ -66,6 +70,8 @@ impl Fixture {
             Self::Mimi => vec!["mimi.py".into()],
             Self::SoundStream => vec!["soundstream.py".into()],
             Self::Training => vec!["training.py".into()],
+            Self::QuantizerTraining => vec!["quantizer_training.py".into()],
+            Self::Losses => vec!["losses.py".into()],
         };
         match (self, seed) {
             (_, None) => {}

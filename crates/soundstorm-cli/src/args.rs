@@ -379,7 +379,8 @@ pub(crate) struct Import {
 pub(crate) struct Init {
     /// A model (paper, reference, uslm, anygpt, small) or a codec
     /// (speechtokenizer, speechtokenizer-snake, encodec-24khz, encodec-48khz,
-    /// dac-16khz, dac-24khz, dac-44khz, mimi, soundstream, soundstream-musiclm)
+    /// dac-16khz, dac-24khz, dac-44khz, mimi, soundstream, soundstream-musiclm,
+    /// spectral-16khz)
     #[arg(long, value_name = "PRESET", required_unless_present = "like")]
     pub(crate) preset: Option<String>,
     /// Instead of a preset, a folder with a config.json of a model or codec

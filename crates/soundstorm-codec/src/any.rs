@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Codec, CodecError, CodecSpec, ConfigError, Convolutional, Dac, DacConfig, Encodec,
     EncodecConfig, LongAudio, LongDecoder, LongEncoder, LongOptions, Mimi, MimiConfig, ScaledCodes,
-    SoundStream, SoundStreamConfig, SpeechTokenizer, SpeechTokenizerConfig,
+    SoundStream, SoundStreamConfig, SpectralCodec, SpectralConfig, SpeechTokenizer,
+    SpeechTokenizerConfig,
 };
 
 /// A codec's `config.json`, told apart by its `model_type`.
@@ -29,6 +30,9 @@ pub enum CodecConfig {
     /// `soundstream`
     #[serde(rename = "soundstream")]
     SoundStream(SoundStreamConfig),
+    /// `spectral`
+    #[serde(rename = "spectral")]
+    Spectral(SpectralConfig),
 }
 
 impl CodecConfig {
@@ -40,6 +44,7 @@ impl CodecConfig {
             Self::Encodec(config) => config.spec(),
             Self::Mimi(config) => config.spec(),
             Self::SoundStream(config) => config.spec(),
+            Self::Spectral(config) => config.spec(),
         }
     }
 
@@ -54,6 +59,7 @@ impl CodecConfig {
             Self::Encodec(config) => AnyCodec::Encodec(config.init(device)?),
             Self::Mimi(config) => AnyCodec::Mimi(config.init(device)?),
             Self::SoundStream(config) => AnyCodec::SoundStream(config.init(device)?),
+            Self::Spectral(config) => AnyCodec::Spectral(config.init(device)?),
         })
     }
 }
@@ -67,6 +73,7 @@ macro_rules! each {
             AnyCodec::Encodec($codec) => $done,
             AnyCodec::Mimi($codec) => $done,
             AnyCodec::SoundStream($codec) => $done,
+            AnyCodec::Spectral($codec) => $done,
         }
     };
 }
@@ -90,6 +97,8 @@ pub enum AnyCodec<B: Backend> {
     Mimi(Mimi<B>),
     /// SoundStream.
     SoundStream(SoundStream<B>),
+    /// The spectral codec.
+    Spectral(SpectralCodec<B>),
 }
 
 impl<B: Backend> AnyCodec<B> {
@@ -101,6 +110,7 @@ impl<B: Backend> AnyCodec<B> {
             Self::Encodec(codec) => CodecConfig::Encodec(codec.config().clone()),
             Self::Mimi(codec) => CodecConfig::Mimi(codec.config().clone()),
             Self::SoundStream(codec) => CodecConfig::SoundStream(codec.config().clone()),
+            Self::Spectral(codec) => CodecConfig::Spectral(codec.config().clone()),
         }
     }
 
@@ -109,6 +119,7 @@ impl<B: Backend> AnyCodec<B> {
         match self {
             Self::Dac(codec) => Some(codec),
             Self::SoundStream(codec) => Some(codec),
+            Self::Spectral(codec) => Some(codec),
             _ => None,
         }
     }

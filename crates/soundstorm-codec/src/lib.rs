@@ -1,5 +1,6 @@
 //! Neural audio codecs: residual vector quantization, the SEANet encoder and
-//! decoder, SpeechTokenizer, EnCodec, DAC, Mimi and SoundStream.
+//! decoder, SpeechTokenizer, EnCodec, DAC, Mimi, SoundStream and one of spectra, with what
+//! training them takes: trainable quantizers and losses.
 //!
 //! Everything is generic over burn's `Backend`, opens no files and keeps no
 //! global state. Inside, codes are always integers
@@ -22,14 +23,18 @@ pub mod import;
 mod init;
 mod limits;
 mod long;
+pub mod losses;
 mod lstm;
 pub mod mimi;
 mod preset;
+mod quantize;
 mod receptive;
 mod rvq;
 pub mod seanet;
 pub mod soundstream;
+pub mod spectral;
 pub mod speechtokenizer;
+pub mod stft;
 mod streaming;
 mod weight_norm;
 
@@ -48,9 +53,13 @@ pub use long::{LongAudio, LongDecoder, LongEncoder, LongOptions};
 pub use lstm::{Lstm, LstmConfig, LstmLayer, LstmState};
 pub use mimi::{Mimi, MimiConfig};
 pub use preset::CodecPreset;
+pub use quantize::{
+    AveragesConfig, CodebookAverages, LevelAverages, Quantized, draw_levels, k_means,
+};
 pub use receptive::{Context, Window};
 pub use rvq::{HalfNorms, ResidualVectorQuantizer, ResidualVectorQuantizerConfig};
 pub use soundstream::{SoundStream, SoundStreamConfig};
+pub use spectral::{SpectralCodec, SpectralConfig};
 pub use speechtokenizer::{SpeechTokenizer, SpeechTokenizerConfig};
 pub use streaming::StreamingCodec;
 pub use weight_norm::fold_weight_norm;

@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use crate::{
-    CodecConfig, DacConfig, EncodecConfig, MimiConfig, SoundStreamConfig, SpeechTokenizerConfig,
+    CodecConfig, DacConfig, EncodecConfig, MimiConfig, SoundStreamConfig, SpectralConfig,
+    SpeechTokenizerConfig,
 };
 
 /// A codec's configuration with a name.
@@ -30,11 +31,13 @@ pub enum CodecPreset {
     SoundStream,
     /// SoundStream as audiolm-pytorch builds it for MusicLM, 24 kHz, 50 frames a second, 12 levels.
     SoundStreamMusicLm,
+    /// The spectral codec, to be trained, 16 kHz, 50 frames a second, 8 levels.
+    Spectral16,
 }
 
 impl CodecPreset {
     /// Every preset.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SpeechTokenizer,
         Self::SpeechTokenizerSnake,
         Self::Encodec24,
@@ -45,6 +48,7 @@ impl CodecPreset {
         Self::Mimi,
         Self::SoundStream,
         Self::SoundStreamMusicLm,
+        Self::Spectral16,
     ];
 
     /// The preset's name.
@@ -60,6 +64,7 @@ impl CodecPreset {
             Self::Mimi => "mimi",
             Self::SoundStream => "soundstream",
             Self::SoundStreamMusicLm => "soundstream-musiclm",
+            Self::Spectral16 => "spectral-16khz",
         }
     }
 
@@ -78,6 +83,7 @@ impl CodecPreset {
             Self::Mimi => CodecConfig::Mimi(MimiConfig::default()),
             Self::SoundStream => CodecConfig::SoundStream(SoundStreamConfig::default()),
             Self::SoundStreamMusicLm => CodecConfig::SoundStream(SoundStreamConfig::musiclm()),
+            Self::Spectral16 => CodecConfig::Spectral(SpectralConfig::default()),
         }
     }
 }
@@ -129,6 +135,7 @@ mod tests {
             (24_000, 1, 1920, 32),
             (16_000, 1, 320, 8),
             (24_000, 1, 480, 12),
+            (16_000, 1, 320, 8),
         ]) {
             let spec = preset.config().spec();
             let got = (spec.sample_rate, spec.channels, spec.hop, spec.levels);

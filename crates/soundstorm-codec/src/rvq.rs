@@ -48,12 +48,8 @@ impl<B: Backend> ResidualVectorQuantizer<B> {
     /// # Panics
     /// If there are fewer codebooks.
     pub fn half_norms(&self, levels: usize) -> HalfNorms<B> {
-        let half_norms = |codebook: &Param<Tensor<B, 2>>| {
-            let codebook = codebook.val().cast(DType::F32);
-            let squares = codebook.clone().mul(codebook);
-            squares.sum_dim(1).div_scalar(2.0).transpose()
-        };
-        HalfNorms(self.codebooks[..levels].iter().map(half_norms).collect())
+        let of = |codebook: &Param<Tensor<B, 2>>| half_norms(codebook.val().cast(DType::F32));
+        HalfNorms(self.codebooks[..levels].iter().map(of).collect())
     }
 
     /// Quantizes to the nearest vector of each of the `levels` coarsest codebooks in turn.
@@ -103,13 +99,29 @@ impl<B: Backend> ResidualVectorQuantizer<B> {
     /// If there are fewer codebooks than levels, or no levels.
     pub fn decode(&self, codes: Tensor<B, 3, Int>) -> Tensor<B, 3> {
         let [batch, levels, frames] = codes.dims();
-        let vectors = |level: usize| {
-            let rows = codes.clone().narrow(1, level, 1).reshape([batch * frames]);
-            self.codebooks[level].val().select(0, rows)
-        };
-        let sum = (1..levels).fold(vectors(0), |sum, level| sum + vectors(level));
+        let rows = |level: usize| self.rows(level, codes.clone().narrow(1, level, 1));
+        let sum = (1..levels).fold(rows(0), |sum, level| sum + rows(level));
         let [_, dimension] = sum.dims();
         sum.reshape([batch, frames, dimension]).swap_dims(1, 2)
+    }
+
+    /// The vectors that one level's codes stand for.
+    ///
+    /// # Shapes
+    /// - codes: `[batch, 1, frames]`
+    /// - output: `[batch, dimension, frames]`
+    pub(crate) fn vectors(&self, level: usize, codes: Tensor<B, 3, Int>) -> Tensor<B, 3> {
+        let [batch, _, frames] = codes.dims();
+        let rows = self.rows(level, codes);
+        let [_, dimension] = rows.dims();
+        rows.reshape([batch, frames, dimension]).swap_dims(1, 2)
+    }
+
+    /// The same one after another, `[batch * frames, dimension]`.
+    fn rows(&self, level: usize, codes: Tensor<B, 3, Int>) -> Tensor<B, 2> {
+        let [batch, _, frames] = codes.dims();
+        let codes = codes.reshape([batch * frames]);
+        self.codebooks[level].val().select(0, codes)
     }
 }
 
@@ -118,11 +130,17 @@ impl<B: Backend> ResidualVectorQuantizer<B> {
 #[derive(Debug, Clone)]
 pub struct HalfNorms<B: Backend>(Vec<Tensor<B, 2>>);
 
+/// Half of each row's squared length, `[1, rows]`.
+pub(crate) fn half_norms<B: Backend>(codebook: Tensor<B, 2>) -> Tensor<B, 2> {
+    let squares = codebook.clone().mul(codebook);
+    squares.sum_dim(1).div_scalar(2.0).transpose()
+}
+
 /// The row of `codebook` nearest to each row of `x`.
 ///
 /// Of the squared distance, `|x|^2` is the same for every code, and leaving it
 /// out rounds less.
-fn nearest<B: Backend>(
+pub(crate) fn nearest<B: Backend>(
     x: Tensor<B, 2>,
     codebook: Tensor<B, 2>,
     half_norms: Tensor<B, 2>,

@@ -80,6 +80,7 @@ pub fn open_codec<B: Backend>(
         AnyCodec::Dac(codec) => AnyCodec::Dac(load_module(codec, source)?),
         AnyCodec::Mimi(codec) => AnyCodec::Mimi(load_module(codec, source)?),
         AnyCodec::SoundStream(codec) => AnyCodec::SoundStream(load_module(codec, source)?),
+        AnyCodec::Spectral(codec) => AnyCodec::Spectral(load_module(codec, source)?),
         other => {
             let name = format!("{:?}", other.config());
             return Err(bad_config(folder, "codec configuration", name));
@@ -150,6 +151,7 @@ pub fn init_codec<B: Backend>(
                 AnyCodec::Dac(codec) => save_module(&codec, weights, &untrained(seed)),
                 AnyCodec::Mimi(codec) => save_module(&codec, weights, &untrained(seed)),
                 AnyCodec::SoundStream(codec) => save_module(&codec, weights, &untrained(seed)),
+                AnyCodec::Spectral(codec) => save_module(&codec, weights, &untrained(seed)),
                 other => {
                     let name = format!("{:?}", other.config());
                     Err(bad_config(folder, "codec configuration", name))

@@ -65,7 +65,10 @@ mod tests {
                     (_, C::Mimi) => &["codebooks of 2048", "of 1024"],
                     (
                         Preset::Paper | Preset::Reference,
-                        C::SpeechTokenizer | C::SpeechTokenizerSnake | C::SoundStream,
+                        C::SpeechTokenizer
+                        | C::SpeechTokenizerSnake
+                        | C::SoundStream
+                        | C::Spectral16,
                     ) => &["12 levels", "has 8"],
                     (Preset::Paper | Preset::Reference, C::Dac44) => &["12 levels", "has 9"],
                     (Preset::Paper, C::Encodec24 | C::Dac24) => &["50 frames", "has 75"],

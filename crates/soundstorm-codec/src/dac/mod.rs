@@ -6,7 +6,6 @@ mod decoder;
 mod encoder;
 mod hub;
 pub mod import;
-mod long;
 mod quantizer;
 mod residual;
 
@@ -14,7 +13,7 @@ pub use config::DacConfig;
 pub use decoder::{DacDecoder, DacDecoderStage};
 pub use encoder::{DacEncoder, DacEncoderStage};
 pub use hub::HubConfig;
-pub use quantizer::{DacCodebook, DacQuantizer};
+pub use quantizer::{DacCodebook, DacQuantizer, DacQuantizerConfig};
 pub use residual::DacResidualUnit;
 
 use burn::prelude::*;

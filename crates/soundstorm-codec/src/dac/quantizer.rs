@@ -11,6 +11,19 @@ use crate::PaddedConv1d;
 /// Below this a vector has no direction, and is divided by this instead of its length.
 const SHORTEST: f64 = 1e-12;
 
+/// Configuration of a [`DacQuantizer`].
+#[derive(Debug, Clone)]
+pub struct DacQuantizerConfig {
+    /// Numbers in a vector that is quantized.
+    pub dimension: usize,
+    /// Entries in each codebook.
+    pub codebook_size: usize,
+    /// Numbers in an entry.
+    pub codebook_dimension: usize,
+    /// Codebooks.
+    pub levels: usize,
+}
+
 /// Levels, the coarsest first.
 #[derive(Module, Debug)]
 pub struct DacQuantizer<B: Backend> {
@@ -30,9 +43,9 @@ pub struct DacCodebook<B: Backend> {
     pub codebook: Param<Tensor<B, 2>>,
 }
 
-impl DacConfig {
+impl DacQuantizerConfig {
     /// A quantizer with random codebooks.
-    pub(super) fn init_quantizer<B: Backend>(&self, device: &B::Device) -> DacQuantizer<B> {
+    pub fn init<B: Backend>(&self, device: &B::Device) -> DacQuantizer<B> {
         let (outside, inside) = (self.dimension, self.codebook_dimension);
         let level = |_| DacCodebook {
             in_proj: convolution(outside, inside, 1).init(device),
@@ -44,8 +57,21 @@ impl DacConfig {
             .init([self.codebook_size, inside], device),
         };
         DacQuantizer {
-            levels: (0..self.num_quantizers).map(level).collect(),
+            levels: (0..self.levels).map(level).collect(),
         }
+    }
+}
+
+impl DacConfig {
+    /// A quantizer with random codebooks.
+    pub(super) fn init_quantizer<B: Backend>(&self, device: &B::Device) -> DacQuantizer<B> {
+        let config = DacQuantizerConfig {
+            dimension: self.dimension,
+            codebook_size: self.codebook_size,
+            codebook_dimension: self.codebook_dimension,
+            levels: self.num_quantizers,
+        };
+        config.init(device)
     }
 }
 
@@ -99,12 +125,36 @@ impl<B: Backend> DacCodebook<B> {
     /// - x: `[batch, dimension, frames]`, in 32 bits
     /// - output: `[batch, 1, frames]`
     fn nearest(&self, x: Tensor<B, 3>) -> Tensor<B, 3, Int> {
-        let [batch, _, frames] = x.dims();
+        self.nearest_inside(self.inside(x))
+    }
+
+    /// What is looked up, in the type of `x`.
+    ///
+    /// # Shapes
+    /// - x: `[batch, dimension, frames]`
+    /// - output: `[batch, codebook_dimension, frames]`
+    pub(crate) fn inside(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        project(&self.in_proj, x)
+    }
+
+    /// What entries, or anything in their place, stand for.
+    ///
+    /// # Shapes
+    /// - entries: `[batch, codebook_dimension, frames]`
+    /// - output: `[batch, dimension, frames]`
+    pub(crate) fn outside(&self, entries: Tensor<B, 3>) -> Tensor<B, 3> {
+        project(&self.out_proj, entries)
+    }
+
+    /// The codes whose entries point most nearly where vectors do that were projected.
+    ///
+    /// # Shapes
+    /// - inside: `[batch, codebook_dimension, frames]`, in 32 bits
+    /// - output: `[batch, 1, frames]`
+    pub(crate) fn nearest_inside(&self, inside: Tensor<B, 3>) -> Tensor<B, 3, Int> {
+        let [batch, width, frames] = inside.dims();
         let codebook = self.codebook.val().cast(DType::F32);
-        let [_, inside] = codebook.dims();
-        let x = project(&self.in_proj, x)
-            .swap_dims(1, 2)
-            .reshape([batch * frames, inside]);
+        let x = inside.swap_dims(1, 2).reshape([batch * frames, width]);
         let lengths = codebook
             .clone()
             .mul(codebook.clone())
@@ -124,12 +174,20 @@ impl<B: Backend> DacCodebook<B> {
     /// - codes: `[batch, 1, frames]`
     /// - output: `[batch, dimension, frames]`
     fn vectors(&self, codes: Tensor<B, 3, Int>, dtype: DType) -> Tensor<B, 3> {
+        self.outside(self.entries(codes, dtype))
+    }
+
+    /// The entries as they are.
+    ///
+    /// # Shapes
+    /// - codes: `[batch, 1, frames]`
+    /// - output: `[batch, codebook_dimension, frames]`
+    pub(crate) fn entries(&self, codes: Tensor<B, 3, Int>, dtype: DType) -> Tensor<B, 3> {
         let [batch, _, frames] = codes.dims();
         let codebook = self.codebook.val().cast(dtype);
         let [_, inside] = codebook.dims();
         let rows = codebook.select(0, codes.reshape([batch * frames]));
-        let rows = rows.reshape([batch, frames, inside]).swap_dims(1, 2);
-        project(&self.out_proj, rows)
+        rows.reshape([batch, frames, inside]).swap_dims(1, 2)
     }
 }
 

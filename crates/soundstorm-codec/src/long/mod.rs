@@ -1,5 +1,6 @@
 //! Audio of any length in bounded memory: pushed piece by piece, whatever the codec.
 
+mod convolutional;
 mod decoder;
 mod encoder;
 mod queue;

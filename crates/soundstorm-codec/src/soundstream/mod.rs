@@ -7,7 +7,6 @@ mod config;
 mod decoder;
 mod encoder;
 pub mod import;
-mod long;
 mod position_bias;
 mod quantizer;
 mod residual;

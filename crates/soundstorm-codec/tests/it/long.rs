@@ -6,11 +6,11 @@ use proptest::prelude::*;
 use soundstorm_codec::{AnyCodec, Codec, CodecError, LongAudio, LongOptions, ScaledCodes};
 
 use crate::support::{self, B, assert_close};
-use crate::{dac, encodec, mimi};
+use crate::{dac, encodec, mimi, soundstream, spectral};
 
 /// Exact ones: by windows with an odd and an even stride, streamed, in chunks, and whole, as one
 /// that divides by the loudness of all of it must be.
-fn codecs() -> [AnyCodec<B>; 6] {
+fn codecs() -> [AnyCodec<B>; 8] {
     let encodec = |name| AnyCodec::Encodec(encodec::Fixture::read(name).codec());
     [
         AnyCodec::Dac(dac::Fixture::read("odd").codec()),
@@ -19,6 +19,8 @@ fn codecs() -> [AnyCodec<B>; 6] {
         encodec("mono"),
         encodec("stereo"),
         encodec("other"),
+        AnyCodec::SoundStream(soundstream::fixture::Fixture::read("window").codec()),
+        AnyCodec::Spectral(spectral::config().init(&Default::default()).unwrap()),
     ]
 }
 
@@ -106,7 +108,7 @@ proptest! {
 
     #[test]
     fn any_cut_gives_what_the_whole_gives(
-        codec in 0usize..6,
+        codec in 0usize..8,
         length in 1usize..=1999,
         piece in 1usize..=31,
         whole in 0usize..=41,
@@ -246,7 +248,7 @@ fn scales_that_fit_no_chunks_are_refused() {
         overlap: 0,
     };
     let device = Default::default();
-    let [dac, _, _, mono, stereo, _] = codecs();
+    let [dac, _, _, mono, stereo, ..] = codecs();
     let scales = |chunks| Tensor::<B, 2>::ones([1, chunks], &device);
     for codec in [dac, mono] {
         let mut decoder = codec.long_decoder(&options);

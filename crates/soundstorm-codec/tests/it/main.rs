@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod dac;
+mod differences;
 mod encodec;
 mod encodec_streaming;
 mod errors;
 mod long;
+mod losses;
 mod mimi;
 mod module;
 mod parity;
+mod quantizer_training;
 mod soundstream;
+mod spectral;
 mod support;

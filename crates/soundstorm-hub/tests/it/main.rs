@@ -14,6 +14,7 @@ mod parity;
 mod pytorch;
 mod safetensors;
 mod soundstream;
+mod spectral;
 mod speechtokenizer;
 
 use std::{

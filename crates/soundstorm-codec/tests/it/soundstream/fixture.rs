@@ -8,17 +8,17 @@ use soundstorm_codec::{CodecConfig, SoundStream, SoundStreamConfig};
 
 use crate::support::{B, Tensors, apply, folder};
 
-pub(super) const VARIANTS: [&str; 4] = ["window", "grouped", "bias", "bare"];
+pub(crate) const VARIANTS: [&str; 4] = ["window", "grouped", "bias", "bare"];
 
-pub(super) struct Fixture {
-    pub(super) config: SoundStreamConfig,
+pub(crate) struct Fixture {
+    pub(crate) config: SoundStreamConfig,
     /// By the package's names.
-    pub(super) state: BTreeMap<String, HostTensor>,
-    pub(super) tensors: Tensors,
+    pub(crate) state: BTreeMap<String, HostTensor>,
+    pub(crate) tensors: Tensors,
 }
 
 impl Fixture {
-    pub(super) fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let folder = folder("soundstream");
         let json = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let CodecConfig::SoundStream(config) = serde_json::from_str(&json).unwrap() else {
@@ -32,17 +32,17 @@ impl Fixture {
         }
     }
 
-    pub(super) fn codec(&self) -> SoundStream<B> {
+    pub(crate) fn codec(&self) -> SoundStream<B> {
         self.import().0
     }
 
     /// The codec, and the names of the tensors that it is made of.
-    pub(super) fn import(&self) -> (SoundStream<B>, BTreeSet<String>) {
+    pub(crate) fn import(&self) -> (SoundStream<B>, BTreeSet<String>) {
         let codec = self.config.init::<B>(&Default::default()).unwrap();
         apply(plan(&self.config), codec, &self.state)
     }
 
-    pub(super) fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+    pub(crate) fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
         let shapes = self.state.iter();
         shapes
             .map(|(name, tensor)| (name.clone(), tensor.shape.clone()))

@@ -2,5 +2,5 @@
 
 mod chunked;
 mod config;
-mod fixture;
+pub(crate) mod fixture;
 mod parity;
