@@ -167,6 +167,25 @@ fn all_conditions_guide() {
     assert_eq!(levels(&guided(0.0)[0].concat()), levels(&null));
 }
 
+/// A scale that is 1 but for the last bit guides nothing, yet both branches run: what the last pass
+/// saw must go over from them to the passes without guidance, and back.
+#[test]
+fn self_conditioning_survives_guidance() {
+    let model = model::<B>(&config(ContextAlignment::CrossAttention));
+    let (options, nearly) = (options(), 1.0 + f64::EPSILON);
+    let plain = generate(&model, &[row(full(), 5)]);
+    for (scale, last_scale) in [(nearly, 1.0), (1.0, nearly)] {
+        let guidance = Guidance {
+            scale,
+            last_scale: Some(last_scale),
+            ..Guidance::default()
+        };
+        let generation = model.generation(&options).with_guidance(Some(guidance));
+        let guided = generation.generate(&[row(full(), 5)]).unwrap();
+        assert_eq!(guided.codes, plain);
+    }
+}
+
 #[test]
 fn the_models_own_critic_is_asked() {
     let model = model::<B>(&config(ContextAlignment::CrossAttention));
